@@ -1,7 +1,7 @@
 """Evaluates paths from unknown directories: that of the file, and the one where the job starts."""
 
 # Why strings: paths here are compared with those of the finder; pathlib would cost ten times as much.
-# ruff: noqa: PTH118
+# ruff: noqa: PTH118, PTH120
 
 from __future__ import annotations
 
@@ -128,6 +128,8 @@ class SymbolicScope(Scope):
 
     def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
         """Returns what `node` evaluates to, as `Scope` does."""
+        if self._is_own_file(node):
+            return self.value(ast.Name("__file__"))
         match node:
             case ast.Name(id=name) if self.others.get(name):
                 return self._one_of(self.ways_of(name))
@@ -165,8 +167,30 @@ class SymbolicScope(Scope):
                 # Slots make a new class, which `super()` does not find.
                 return super(SymbolicScope, self).value(node)
 
+    def _is_own_file(self, node: ast.expr) -> bool:
+        """Returns whether an expression means the file of the source, or the script that runs."""
+        match node:
+            case ast.Subscript(value=ast.Call(func=ast.Name(id="globals")), slice=ast.Constant(value=name)):
+                return name == "__file__"
+            case ast.Subscript(value=ast.Subscript(value=frames), slice=ast.Constant(value=1)):
+                return isinstance(frames, ast.Call) and self.dotted(frames.func) == "inspect.stack"
+            case ast.Subscript(value=table, slice=ast.Constant(value=0)):
+                return self.dotted(table) == "sys.argv"
+            case ast.Attribute(value=ast.Subscript(value=modules), attr="__file__"):
+                return self.dotted(modules) == "sys.modules"
+            case ast.Attribute(value=ast.Subscript(value=ast.Call(func=function)), attr="filename"):
+                return self.dotted(function) == "inspect.stack"
+            case ast.Attribute():
+                return node.attr == "co_filename" or self.dotted(node) in _OWN_FILE
+            case ast.Call(func=function):
+                return self.dotted(function) in _FILE_OF
+            case _:
+                return False
+
     def _item(self, node: ast.expr, table: ast.expr, index: ast.expr) -> Value:
         """Returns an item of a table; any of its items if the key is not known."""
+        if isinstance(index, ast.Constant) and index.value == 0 and self.dotted(table) == "sys.path":
+            return os.path.dirname(str(self.value(ast.Name("__file__"))))
         try:
             values = (
                 None if isinstance(table, ast.Attribute) and table.attr == "parents" else self.value(table)
@@ -291,6 +315,9 @@ class SymbolicScope(Scope):
         return os.path.normpath(self.absolute(path))
 
 
+_OWN_FILE = frozenset({"__main__.__file__", "__spec__.origin"})
+_FILE_OF = frozenset({"inspect.getfile", "inspect.getsourcefile", "inspect.getabsfile"})
+"""Calls that are given something of the source itself, as far as a path is made of what they return."""
 _METHODS = frozenset(
     [
         *("format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"),

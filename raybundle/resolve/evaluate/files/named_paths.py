@@ -17,6 +17,7 @@ from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_o
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.files.places import (
     defaults,
+    everything_in,
     given_paths,
     inside,
     is_found,
@@ -181,7 +182,9 @@ class _Search:
                 | ast.GeneratorExp()
             ):
                 self._expression(node, scope, wide=wide)
-            case ast.Name() | ast.Attribute() if wide and self._take(node, scope, wide=wide):
+            case ast.Name() | ast.Attribute() | ast.Subscript() if wide and self._take(
+                node, scope, wide=wide
+            ):
                 return
             case _:
                 for name, child in _parts(node):
@@ -226,6 +229,8 @@ class _Search:
             return
         last = dotted.rpartition(".")[2] if isinstance(node.func, ast.Name) else last_name(node.func)
         self._found_by_itself(node, last, scope)
+        for place, path in everything_in(node, last, scope):
+            self.found.add(Named(node.lineno, place, path, wide=True))
         if node in self.reads:
             self._note_opened(node, self.reads[node], scope)
         if is_write(node, last):

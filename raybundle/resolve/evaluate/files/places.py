@@ -84,6 +84,29 @@ def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[
         yield "start", relative
 
 
+def everything_in(node: ast.Call, last: str, scope: SymbolicScope) -> Iterator[tuple[PathStart, str]]:
+    """Yields what a call lists of the directory in which the job runs, or of that of the source."""
+    receiver = scope.values(node.func.value) if isinstance(node.func, ast.Attribute) else []
+    given = node.args[0] if node.args else ast.Constant(".")
+    pattern = given.value if isinstance(given, ast.Constant) and isinstance(given.value, str) else ""
+    match last:
+        case "listdir" | "scandir":
+            directories, pattern = scope.values(given), "*"
+        case "iterdir":
+            directories, pattern = receiver, "*"
+        case "walk":
+            directories, pattern = receiver or scope.values(given), "**/*"
+        case "glob" | "iglob" | "rglob":
+            directories, pattern = receiver or [""], f"**/{pattern}" if last == "rglob" else pattern
+        case _:
+            return
+    if "*" in pattern and not pattern.strip("./*"):
+        starts: tuple[tuple[PathStart, str], ...] = (("start", "."), ("start", START), ("here", HERE))
+        for place, base in starts:
+            if any(os.path.normpath(str(each)) == base for each in directories):
+                yield place, os.path.normpath(pattern)
+
+
 def means_path(value: Value) -> bool:
     """Returns whether a value is a path or the URL of one, and not only a string that looks like one."""
     return isinstance(value, PurePath) or (isinstance(value, str) and _RELATIVE_URL.match(value) is not None)

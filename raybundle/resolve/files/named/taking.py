@@ -102,18 +102,20 @@ class Taking:
         base, pattern = _split(path[len(entry) + 1 :])
         base = f"{entry}/{base}".rstrip("/")
         if self.kind(base, entry) == "directory" and (wide or base != entry):
-            self._directory(base, "" if pattern in {"*", "**", "**/*"} else pattern, entry, origin)
+            whole = pattern in {"*", "**", "**/*"} and not self._is_code(base)
+            self._directory(base, "" if whole else pattern, entry, origin)
 
     def _directory(self, directory: str, pattern: str, entry: str, origin: Origin) -> None:
         """Takes the data below `directory`, or what of it has the form `pattern`; none of code and of git."""
         deep, sources = not pattern or "**" in pattern, pattern.endswith(".py")
-        if deep and not sources and (directory in self.code or directory in self.ground.path):
+        if not pattern and self._is_code(directory):
             return
         if _HISTORY.search(directory, len(entry)) or self.kind(f"{directory}/pyvenv.cfg", entry):
             return
         expression = path_expression(pattern) if pattern else None
         files, size = [], 0
-        for number, file in enumerate(self._below(directory, deep=deep or "/" in pattern)):
+        below = self._below(directory, deep=deep or "/" in pattern, code=bool(pattern))
+        for number, file in enumerate(below):
             matches = expression is None or expression.match(file[len(directory) + 1 :])
             if matches and sources and os.path.basename(file) not in {"setup.py", "noxfile.py"}:
                 self._add_script(file, entry, origin)
@@ -126,19 +128,25 @@ class Taking:
                 return
         self.add(files, entry, origin)
 
-    def _below(self, directory: str, left_by_links: tuple[str, ...] = (), *, deep: bool) -> Iterator[str]:
+    def _is_code(self, directory: str) -> bool:
+        return directory in self.code or directory in self.ground.path
+
+    def _below(
+        self, directory: str, left_by_links: tuple[str, ...] = (), *, deep: bool, code: bool
+    ) -> Iterator[str]:
+        """Yields the files below a directory, and in folders of code if they count."""
         listing = self.ground.directories.list(directory)
         yield from (f"{directory}/{name}" for name in sorted(listing.files) if not name.startswith("."))
         for name in sorted(listing.directories) if deep else ():
             inside = f"{directory}/{name}"
-            if name.startswith(".") or name in _NEVER or inside in self.code:
+            if name.startswith(".") or name in _NEVER or (inside in self.code and not code):
                 continue
             links = left_by_links
             if name in listing.links:
                 links = (*left_by_links, os.path.realpath(directory))
                 if leads_back(inside, links):
                     continue
-            yield from self._below(inside, links, deep=True)
+            yield from self._below(inside, links, deep=True, code=code)
 
     def add(self, files: Iterable[str], entry: str, origin: Origin) -> None:
         """Takes files that count and can travel."""

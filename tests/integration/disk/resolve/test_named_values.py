@@ -76,3 +76,79 @@ def test_what_an_argument_in_json_writes_does_not_travel(tmp_path: Path) -> None
     script = tree(tmp_path / "app", {"job.py": "", "a/one.txt": ""}) / "job.py"
 
     assert travels(script, '{"output": "a/one.txt"}', "[1, null]", "{}", "[") == set()
+
+
+IN_HERE = [
+    "os.path.dirname(os.path.abspath(sys.argv[0]))",
+    "os.path.dirname(__main__.__file__)",
+    "os.path.dirname(sys.modules[__name__].__file__)",
+    "os.path.dirname(os.path.abspath(inspect.getfile(inspect.currentframe())))",
+    "os.path.dirname(inspect.getsourcefile(lambda: 0))",
+    "os.path.dirname(inspect.stack()[0].filename)",
+    "os.path.dirname(inspect.stack()[0][1])",
+    "os.path.dirname(main.__code__.co_filename)",
+    "os.path.dirname(globals()['__file__'])",
+    "os.path.dirname(__spec__.origin)",
+    "str(Path(sys.argv[0]).resolve().parent)",
+    "sys.path[0]",
+]
+
+
+@pytest.mark.parametrize("expression", IN_HERE)
+def test_each_way_to_ask_for_the_source_itself_is_known(tmp_path: Path, expression: str) -> None:
+    source = (
+        "import inspect, os, sys, __main__\nfrom pathlib import Path\n\n\ndef main():\n"
+        f"    base = {expression}\n    print(open(os.path.join(base, 'own.cfg')).read())\n"
+    )
+    project = tree(tmp_path / "app", {"scripts/job.py": source, "scripts/own.cfg": "", "own.cfg": ""})
+
+    assert {each.path for each in run(project / "scripts/job.py").data} == {"project/scripts/own.cfg"}
+
+
+LISTED = [
+    "os.listdir('.')",
+    "os.listdir()",
+    "os.scandir()",
+    "glob.glob('*')",
+    "Path('.').iterdir()",
+    "Path.cwd().iterdir()",
+    "Path().glob('*')",
+    "Path(__file__).parent.iterdir()",
+    "os.listdir(os.path.dirname(os.path.abspath(__file__)))",
+    "os.listdir(os.getcwd())",
+]
+
+
+@pytest.mark.parametrize("expression", LISTED)
+def test_what_the_job_lists_where_it_runs_travels(tmp_path: Path, expression: str) -> None:
+    source = f"import glob, os\nfrom pathlib import Path\nprint([open(f) for f in {expression}])\n"
+    files = {"job.py": source, "a.csv": "", "b": "", "sub/c.csv": "", ".hidden": "", "other.py": ""}
+
+    assert travels(tree(tmp_path / "app", files) / "job.py") == {"a.csv", "b", "pyproject.toml"}
+
+
+@pytest.mark.parametrize(
+    "expression", ["os.walk('.')", "Path('.').rglob('*')", "os.walk(os.getcwd())", "Path().rglob('*.csv')"]
+)
+def test_what_the_job_walks_over_travels(tmp_path: Path, expression: str) -> None:
+    source = f"import os\nfrom pathlib import Path\nimport lib.a\nprint([open(f) for f in {expression}])\n"
+    files = {
+        "job.py": source,
+        "a.csv": "",
+        "sub/c.csv": "",
+        "lib/a.py": "",
+        "lib/d.csv": "",
+        ".git/e.csv": "",
+    }
+
+    found = travels(tree(tmp_path / "app", files) / "job.py")
+
+    assert found - {"pyproject.toml"} == {"a.csv", "sub/c.csv", "lib/d.csv"}
+
+
+@pytest.mark.parametrize("call", ["os.listdir('.')", "os.listdir()", "glob.glob('*')"])
+def test_what_the_job_lists_where_it_has_changed_to_travels(tmp_path: Path, call: str) -> None:
+    source = f"import glob, os\nos.chdir('work')\nprint({call})\n"
+    files = {"job.py": source, "work/a.txt": "", "work/b/c.txt": "", "d.txt": ""}
+
+    assert {"work/a.txt", "work/b/c.txt"} <= travels(tree(tmp_path / "app", files) / "job.py")
