@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cache.documents import Cache
 from raybundle.config import cache_directory
 from raybundle.publish.bundles import open_configured
+from raybundle.publish.layout import require_format
 from raybundle.publish.refs import find_ref
 from raybundle.publish.runs.listing import Wanted, list_runs
 from raybundle.publish.runs.records import read_events, read_run
@@ -73,8 +74,9 @@ def find_record(store: Store, ref: str) -> RunRecord | None:
     """Returns the run that a REF is the id of; None if it names a bundle otherwise.
 
     Raises:
-        StoreError: the store has nothing of that name, or the record is damaged.
+        StoreError: the store has nothing of that name or another format, or the record is damaged.
     """
+    require_format(store)
     found = find_ref(store, ref)
     if found.run is None:
         return None

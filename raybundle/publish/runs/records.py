@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import ObjectMissingError, RecordedRunError, StoreAccessError
 from raybundle.publish.keeping import lease
-from raybundle.publish.layout import read_object, run_key
+from raybundle.publish.layout import read_object, require_format, run_key
 from raybundle.publish.refs import find_run
 from raybundle.publish.runs.events import end_of, parse_event
 from raybundle.publish.runs.marks import end_mark, event_key, log_key, start_mark
@@ -59,8 +59,9 @@ def find_recorded(store: Store, run_id: str) -> Run | None:
     """Returns the latest run with this id; None if the store has none.
 
     Raises:
-        StoreError: its record is damaged.
+        StoreError: its record is damaged, or the store has another format.
     """
+    require_format(store)
     key = find_run(store, run_id)
     return None if key is None else read_run(store, key)
 

@@ -108,7 +108,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
         ("gc",),
         ("report", digest, "-o", str(work / "page.html")),
         ("--address", "http://127.0.0.1:1", "logs", "--tail", "1", "run-1"),
-        ("build", str(work / "project/job.py"), "--name", "model"),
+        ("build", "--name", "model", str(work / "project/job.py")),
     )
     return Scene(work / "store", commands, tuple(sorted(store.keys(""))))
 
@@ -128,6 +128,33 @@ def test_any_object_that_is_damaged_stops_no_command_without_a_word(
 ) -> None:
     for number, key in enumerate(scene.keys, [*DAMAGES].index(damage)):
         meet(scene, key, damage, capfd, scene.commands[number % 3 :: 3])
+
+
+def test_a_store_of_a_later_format_is_refused_by_each_command(
+    scene: Scene, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = scene.store / "store.json"
+    whole = file.read_bytes()
+    file.unlink()
+    file.write_bytes(b'{"features":[],"format":2}')
+    [digest] = [words[1] for words in scene.commands if words[0] == "pull"]
+    more = (
+        ("rerun", "run-1"),
+        ("bisect", "--here", digest, "model"),
+        ("run", "--here", digest),
+        ("patch", digest),
+    )
+    try:
+        for words in (*scene.commands, *more, ("diff", "run-1", "model"), ("runs", "--refresh")):
+            code = main(["--store", str(scene.store), *words])
+            out, said = capfd.readouterr()
+
+            assert (code, out) == (4, ""), (words, out, said)
+            assert "has format 2" in said, words
+            assert "is whole" not in said, words
+    finally:
+        file.unlink()
+        file.write_bytes(whole)
 
 
 def meet(
