@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from raybundle.submission.connecting import Connecting
 
 
+REQUIRED = "--require-signature"
+
+
 def submit(arguments: argparse.Namespace, console: Console) -> int:
     """Resolves, builds, uploads, submits and follows a target."""
     refuse_unheeded(arguments)
@@ -46,7 +49,14 @@ def run(arguments: argparse.Namespace, console: Console) -> int:
         raise UsageError(
             "no bundle: name a digest or a name", hint="`raybundle build TARGET` prints a digest"
         )
-    ref, *words = arguments.rest[arguments.rest[0] == "--" :] or [""]
+    apart = arguments.rest[0] == "--"
+    ref, *words = arguments.rest[apart:] or [""]
+    if REQUIRED in words and not apart:
+        raise UsageError(
+            f"`{REQUIRED}` comes after {ref}, so it would be an argument of the job",
+            hint=f"`raybundle run {REQUIRED} {shlex.quote(ref)}` requires a signature; an argument of that "
+            "name needs `--` before the bundle",
+        )
     if arguments.here or words[:1] == ["--here"]:
         from raybundle.cli.commands.stored.here import run_on_this_machine
 

@@ -498,6 +498,22 @@ def test_what_is_refused_is_signed_as_the_hint_says_and_runs(work: Workplace, tm
     assert pulled.returncode == 0, pulled.stderr
 
 
+@pytest.mark.parametrize("words", [("--here", "job"), ("job", "--here"), ("job",)], ids=" ".join)
+def test_a_demand_for_a_signature_that_the_job_would_get_is_refused(
+    work: Workplace, words: tuple[str, ...]
+) -> None:
+    work.build("--name", "job", "job.py")
+
+    refused = work.raybundle("run", *words, "--require-signature")
+    [hint] = re.findall(r"`raybundle (run .*?)`", refused.stderr)
+    required = work.raybundle(*shlex.split(hint), "--here", env={"RAYBUNDLE_TRUSTED_KEYS": "keys/ci.pub"})
+    passed = work.raybundle("run", "--here", "--", "job", "--require-signature")
+
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "is not signed" in required.stderr
+    assert (passed.returncode, passed.stdout) == (0, "RAN\n"), passed.stderr
+
+
 def test_keys_that_cannot_be_used_are_named_with_what_makes_one(tmp_path: Path) -> None:
     private, _ = make_key(tmp_path, "ci")
     (tmp_path / "none.pem").write_text("nothing\n")
