@@ -80,3 +80,11 @@ def test_a_path_of_parts_that_cannot_be_put_together_here_is_noted() -> None:
     source = f"import os\nd = None\n\n\ndef start():\n    global d\n    d = 'one'\n\n\nstart()\n{READ}"
 
     assert [each.passed for each in scan(source.encode(), "job.py", LINUX).opened] == [True]
+
+
+def test_a_long_sum_of_lists_ends() -> None:
+    # Evaluating the left side twice for each `+` takes years.
+    parts = "".join(f"def part_{n}():\n    return [('one/x.csv', {n})]\n\n\n" for n in range(64))
+    total = " + ".join(f"part_{n}()" for n in range(64))
+
+    assert named_in(f"{parts}TABLE = tuple({total})\n") == {"one/x.csv"}

@@ -562,6 +562,14 @@ def test_names_that_are_sums_of_each_other_are_evaluated_once_for_each_depth() -
     assert facts.imports == ()
 
 
+def test_names_that_are_items_of_each_other_are_evaluated_once_for_each_depth() -> None:
+    # Evaluated anew for each use, and with each equal value, these fill the memory.
+    tables = "t = [u[0], u[1]]\nu = [v[0], v[1]]\nv = ['x', 'y']\n" * 300
+    facts = scan(f"{tables}name = t[0] + '.views'\n".encode(), "job.py", LINUX)
+
+    assert facts.imports == ()
+
+
 def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> None:
     source = (
         "import sys\nimport subprocess\npython = sys.executable\nother = 1\n"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, field
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 ANY = "*"
 """Stands for the part of a name that only the running program knows."""
@@ -23,8 +23,7 @@ _OWN_PARENT = ("rpartition", "rsplit")
 """`__name__.rpartition(".")[0]` is the package of a module in old code."""
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(NamedTuple):
     """One string that an expression may be, with `*` for unknown parts."""
 
     value: str
@@ -62,8 +61,9 @@ class NameValues:
     """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
     attributes: dict[str, list[ast.expr | None]] | None = None
     """Expressions by attribute of a class of the file and of its objects."""
-    known: dict[tuple[str, int], list[Text]] = field(default_factory=dict)
-    """What a name may be, by the number of names that led to it: long sums use the same names again."""
+    known: dict[tuple[str, int, str], list[Text]] = field(default_factory=dict)
+    """What a name may be, by the number of names that led to it, and the part of a collection, if it is
+    one: long sums use the same names again."""
 
     @property
     def nodes(self) -> list[ast.AST]:
@@ -71,6 +71,10 @@ class NameValues:
         if self.walked is None:
             self.walked = walk(self.tree)
         return self.walked
+
+    def of(self, kinds: Collection[type[ast.AST]]) -> list[Any]:
+        """Returns the nodes of some kinds, breadth first."""
+        return [each for each in self.nodes if type(each) in kinds]
 
     def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
         """Returns everything that the string `node` may be."""
@@ -183,10 +187,10 @@ class NameValues:
                 return UNKNOWN
 
     def _bound_texts(self, name: str, depth: int) -> Iterable[Text]:
-        values = self.members(name[1:]) if name.startswith(".") else self.bindings(name)
+        values = self._values_of(name)
         if not values:
             return UNKNOWN
-        known = self.known.get((name, depth))
+        known = self.known.get((name, depth, ""))
         if known is None:
             known = []
             for value in values:
@@ -194,7 +198,7 @@ class NameValues:
                     known += self._items(value.value, "keys", depth + 1)
                 else:
                     known += self._texts(value, depth + 1)
-            self.known[name, depth] = known
+            known = self.known[name, depth, ""] = _shortened(known)
         return known
 
     def _items(self, node: ast.expr, part: str, depth: int) -> Iterable[Text]:
@@ -212,13 +216,25 @@ class NameValues:
                 func=ast.Name(id="sorted" | "list" | "tuple" | "set" | "reversed"), args=[inner, *_]
             ):
                 return self._items(inner, part, depth)
-            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if depth < 3:  # noqa: PLR2004 - as above
-                texts: list[Text] = []
-                for bound in self.bindings(name) if isinstance(node, ast.Name) else self.members(name):
-                    texts += UNKNOWN if bound is None else self._items(bound, part, depth + 1)
-                return texts or UNKNOWN
+            case ast.Name(id=name) if depth < 3:  # noqa: PLR2004 - as above
+                return self._bound_items(name, part, depth)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if depth < 3:  # noqa: PLR2004 - as above
+                return self._bound_items(f".{name}", part, depth)
             case _:
                 return UNKNOWN
+
+    def _bound_items(self, name: str, part: str, depth: int) -> Iterable[Text]:
+        known = self.known.get((name, depth, part))
+        if known is None:
+            known = []
+            for bound in self._values_of(name):
+                known += UNKNOWN if bound is None else self._items(bound, part, depth + 1)
+            known = self.known[name, depth, part] = _shortened(known)
+        return known or UNKNOWN
+
+    def _values_of(self, name: str) -> list[ast.expr | None]:
+        """Returns what a name is bound to; that of an attribute begins with a dot."""
+        return self.members(name[1:]) if name.startswith(".") else self.bindings(name)
 
     def _filled(self, form: str, hole: str, values: list[ast.expr], depth: int) -> Iterable[Text]:
         pieces = form.split(hole)
@@ -228,6 +244,14 @@ class NameValues:
         for piece, value in zip(pieces[1:], values, strict=True):
             parts += [tuple(self._texts(value, depth)), (Text(piece),)]
         return _joined(parts)
+
+
+def _shortened(texts: list[Text]) -> list[Text]:
+    """Returns so many texts without those that are equal; too many stay too many for `_joined`."""
+    if len(texts) <= _MOST:
+        return texts
+    found = list(dict.fromkeys(texts))
+    return [*found, *found[-1:] * (_MOST + 1 - len(found))]
 
 
 def _joined(parts: list[tuple[Text, ...]]) -> Iterable[Text]:

@@ -130,7 +130,7 @@ class Scope:
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
                 return self.value(value)
             case ast.BinOp(left=left, op=op, right=right):
-                return _combined(op, self.value(left), self.value(right))
+                return combined(op, self.value(left), self.value(right))
             case ast.Attribute():
                 return self._attribute(node)
             case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
@@ -274,7 +274,12 @@ def _split(text: str, method: str, arguments: list[Value]) -> list[Value]:
         raise CannotEvaluateError from error
 
 
-def _combined(op: ast.operator, left: Value, right: Value) -> Value:
+def combined(op: ast.operator, left: Value, right: Value) -> Value:
+    """Returns the sum of two values, the path of two parts, or a format that is filled.
+
+    Raises:
+        CannotEvaluateError: the operator means something else for them.
+    """
     match op, left, right:
         case ast.Mod(), str(), (str() | int() | list()):
             return _filled(left, right)

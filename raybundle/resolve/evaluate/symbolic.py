@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY
-from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, combined
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -154,7 +154,7 @@ class SymbolicScope(Scope):
             case ast.FormattedValue(value=inner):
                 return self._text(inner)
             case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod() as op, right=right):
-                return self._joined(node, self.value(left), op, right)
+                return self._joined(self.value(left), op, right)
             case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if (
                 method in _METHODS
             ):
@@ -223,7 +223,7 @@ class SymbolicScope(Scope):
         except CannotEvaluateError:
             return self._one_of(self.members[node.attr])
 
-    def _joined(self, node: ast.BinOp, left: Value, op: ast.operator, right: ast.expr) -> Value:
+    def _joined(self, left: Value, op: ast.operator, right: ast.expr) -> Value:
         match left, op:
             case PurePath(), ast.Div():
                 return left / self._text(right)
@@ -232,7 +232,7 @@ class SymbolicScope(Scope):
             case str(), ast.Mod():
                 return left
             case _:
-                return super(SymbolicScope, self).value(node)
+                return combined(op, left, self.value(right))
 
     def _called(self, node: ast.Call, receiver: ast.expr, method: str, arguments: list[ast.expr]) -> Value:
         match method, self.value(receiver), list(map(self._text, arguments)):
