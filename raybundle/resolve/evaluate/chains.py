@@ -25,11 +25,9 @@ def split_chain(node: ast.expr) -> tuple[ast.expr, list[str]]:
 
 def last_name(function: ast.expr) -> str:
     """Returns the name that a call has for its function, without what it is an attribute of."""
-    match function:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
+    if isinstance(function, ast.Attribute):
+        return function.attr
+    return function.id if isinstance(function, ast.Name) else ""
 
 
 @dataclass(slots=True)
@@ -41,35 +39,41 @@ class Aliases:
     calls: dict[str, ast.Call] = field(default_factory=dict)
     """Calls that import, by a name of their own, which no source can have."""
 
-    def __bool__(self) -> bool:
-        return bool(self.values or self.calls)
+    def may_mean(self, name: str) -> bool:
+        """Returns whether `targets` has an answer for chains that begin with `name`."""
+        return name in self.values or name in self.calls or name == _OWN
 
     def add(self, target: ast.expr, value: ast.expr) -> None:
         """Keeps an assignment, if its value may be a module."""
         base, names = split_chain(value)
-        match base:
-            case ast.Call(func=ast.Name(id="getattr"), args=[inner, ast.Constant(value=str(name)), *_]):
-                base, before = split_chain(inner)
-                names = [*before, name, *names]
-            case _:
-                pass
+        if type(base) is ast.Call:
+            match base:
+                case ast.Call(func=ast.Name(id="getattr"), args=[inner, ast.Constant(value=str(name)), *_]):
+                    base, before = split_chain(inner)
+                    names = [*before, name, *names]
+                case _:
+                    pass
         start = base.id if isinstance(base, ast.Name) else self.of_call(base)
+        if not start:
+            return
         match target:
-            case ast.Name(id=name) if start:
+            case ast.Name(id=name):
                 self.values.setdefault(name, []).append((start, tuple(names)))
-            case ast.Attribute(value=ast.Name(id="self"), attr=name) if start:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name):
                 self.values.setdefault(f"{_OWN}.{name}", []).append((start, tuple(names)))
             case _:
                 return
 
     def of_call(self, node: ast.expr) -> str:
         """Returns the name for a call that imports a module by a literal name; empty for anything else."""
-        match node:
-            case ast.Call(args=[ast.Constant(value=str(name)), *_]) if last_name(node.func) in _IMPORTERS:
-                self.calls[f"({name})"] = node
-                return f"({name})"
-            case _:
-                return ""
+        if type(node) is ast.Call and last_name(node.func) in _IMPORTERS:
+            match node.args:
+                case [ast.Constant(value=str(name)), *_]:
+                    self.calls[f"({name})"] = node
+                    return f"({name})"
+                case _:
+                    pass
+        return ""
 
     def targets(
         self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]], depth: int = 4

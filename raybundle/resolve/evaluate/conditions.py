@@ -40,6 +40,7 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.NotIn: lambda left, right: left not in right,
 }
 _COLLECTIONS: dict[type[ast.expr], Any] = {ast.Tuple: tuple, ast.List: list, ast.Set: frozenset}
+_CHECKING = "TYPE_CHECKING"
 _AVAILABLE = re.compile(r"find_spec|_?HAS_\w+|_?HAVE_\w+|\w+_AVAILABLE|is_\w+_(available|installed)")
 _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_installed")
 """Every name that `_AVAILABLE` matches contains one of these."""
@@ -47,15 +48,14 @@ _ASKING = (b"find_spec", b"HAS_", b"HAVE_", b"_AVAILABLE", b"_available", b"_ins
 
 def decide(test: ast.expr, environment: Environment) -> bool | None:
     """Returns whether `test` holds on the target, or None if it depends on more than version and platform."""
-    match test:
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            inner = decide(operand, environment)
-            return None if inner is None else not inner
-        case ast.BoolOp(op=op, values=values):
-            return _all_or_any(isinstance(op, ast.And), [decide(each, environment) for each in values])
-        case _:
-            value = value_of(test, environment)
-            return None if value is UNKNOWN else bool(value)
+    if type(test) is ast.UnaryOp and type(test.op) is ast.Not:
+        inner = decide(test.operand, environment)
+        return None if inner is None else not inner
+    if type(test) is ast.BoolOp:
+        parts = [decide(each, environment) for each in test.values]
+        return _all_or_any(type(test.op) is ast.And, parts)
+    value = value_of(test, environment)
+    return None if value is UNKNOWN else bool(value)
 
 
 def cases_of(match: ast.Match, environment: Environment) -> Iterator[ast.match_case]:
@@ -128,16 +128,22 @@ def _all_or_any(conjunction: bool, parts: list[bool | None]) -> bool | None:
     return None if None in parts else conjunction
 
 
-def value_of(node: ast.expr, environment: Environment) -> Any:
+def value_of(  # noqa: C901 - one case per form of expression
+    node: ast.expr, environment: Environment
+) -> Any:
     """Returns what `node` is on the target, or UNKNOWN."""
     match node:
         case ast.Constant(value=value):
             return value
+        case ast.Name(id=name) if name != _CHECKING:
+            return environment.constants.get(name, UNKNOWN)
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return _compared(left, op, right, environment)
         case ast.Tuple(elts=elements) | ast.List(elts=elements) | ast.Set(elts=elements):
             return _collection(node, [value_of(each, environment) for each in elements])
         case ast.NamedExpr(value=value):
             return value_of(value, environment)
-        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
+        case ast.Name() | ast.Attribute(attr="TYPE_CHECKING"):
             return environment.constants.get(_text(node), False)
         case ast.BoolOp() | ast.UnaryOp(op=ast.Not()) | ast.IfExp():
             return _chosen(node, environment)
@@ -200,11 +206,15 @@ def _chain(values: list[Any], operators: list[type[ast.cmpop]]) -> Any:
     """Returns the value of `a < b < c`. It is false if one part is, even if the others are unknown."""
     pairs = zip(values[:-1], operators, values[1:], strict=True)
     parts = [_compare(left, op, right) for left, op, right in pairs]
-    if len(parts) == 1:
-        return parts[0]
     known = [None if part is UNKNOWN else bool(part) for part in parts]
     decided = _all_or_any(conjunction=True, parts=known)
     return UNKNOWN if decided is None else decided
+
+
+def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr, environment: Environment) -> Any:
+    """Returns the value of `a < b`. Most tests are of values that only the running program knows."""
+    value = value_of(left, environment) if type(op) in _COMPARE else UNKNOWN
+    return UNKNOWN if value is UNKNOWN else _compare(value, type(op), value_of(right, environment))
 
 
 def _compare(left: Any, op: type[ast.cmpop], right: Any) -> Any:

@@ -14,7 +14,7 @@ from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.facts import PLAIN, Import, ModuleText, Pattern, Statement, UnknownImport
 from raybundle.resolve.scan.commands.commands import IN_SOURCE, Commands
 from raybundle.resolve.scan.strings import dotted_literals
-from raybundle.resolve.scan.tables import is_list, items
+from raybundle.resolve.scan.tables import LISTS, is_list, items
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -86,6 +86,8 @@ _OF_INTEREST = {
 plain bytes is many times as fast as one for all forms."""
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
+_SETTINGS = (b"SETTINGS_MODULE", b"CONFIG_MODULE", b"URLCONF", *(each.encode() for each in LISTS))
+"""One of them is in each source with such settings, or with those that list modules."""
 _OF_CELERY = frozenset({"imports", "include", "CELERY_IMPORTS", "CELERY_INCLUDE"})
 """Settings of Celery that list modules."""
 _BY_CELERY = re.compile(rb"\b[Cc]elery\b|\bbroker_url\b|\bbeat_schedule\b|\bCELERY_")
@@ -129,21 +131,29 @@ class References:
                 self._take(call, argument_of(call, *place))
             elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
                 self._take(call, given)
-        logs = any(word in source for word in _LOGS)
-        keys = {_TARGET, *(_LOGGED if logs else ())}
-        lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
-        for node in self.names.nodes if logs or _is_of_interest(source) else ():
-            if type(node) not in _CONFIGURING:
-                continue
-            self._configured(node, keys, commands)
-            for name, value in _settings(node):
-                self._setting(name, value, lists)
+        self._configure(source, commands)
         parts: set[int] = set()
-        for node in self.names.nodes if _PARTS.search(source) else ():
-            if isinstance(node, (ast.BinOp, ast.JoinedStr)):
+        tags = _TAG.encode() in source
+        for node in self.names.of(_COMPOSED) if _PARTS.search(source) else ():
+            if not isinstance(node, ast.BinOp) or type(node.op) in _COMPOSING:
                 self._composed(node, is_part=id(node) in parts)
+            if tags:
                 parts.update(map(id, children(node)))
         return commands
+
+    def _configure(self, source: bytes, commands: Commands) -> None:
+        """Takes what lists, calls, tables and settings of a source name, if it has any word of them."""
+        logs = any(word in source for word in _LOGS)
+        if not logs and not _is_of_interest(source):
+            return
+        keys = {_TARGET, *(_LOGGED if logs else ())}
+        lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
+        sets = bool(lists) or any(word in source for word in _SETTINGS)
+        kinds = _CONFIGURING if sets else _COMMANDING
+        for node in self.names.of(kinds | {ast.Constant} if _PACKAGE.encode() in source else kinds):
+            self._configured(node, keys, commands)
+            for name, value in _settings(node) if sets else ():
+                self._setting(name, value, lists)
 
     def _configured(self, node: ast.AST, names: Collection[str], commands: Commands) -> None:
         match node:
@@ -185,7 +195,8 @@ class References:
     def _composed(self, node: ast.BinOp | ast.JoinedStr, *, is_part: bool) -> None:
         """Takes a dotted name that is put together of parts which are all known, or a tag of YAML."""
         for text in self.names.texts(node):
-            for name in dotted_literals(repr(text.value).encode()).values() if text.whole else ():
+            may_be_dotted = text.whole and ("." in text.value or ":" in text.value)
+            for name in dotted_literals(repr(text.value).encode()).values() if may_be_dotted else ():
                 self.found.append(Import(node.lineno, ModuleText(name)))
             if _TAG in text.value and not text.whole and not is_part:
                 self._refer(node, text.value.partition(_TAG)[2].partition(":")[2].split(" ")[0])
@@ -231,8 +242,12 @@ class References:
                 self.found.append(Import(place.lineno, form, guard or PLAIN))
 
 
-_CONFIGURING = frozenset({ast.List, ast.Tuple, ast.Call, ast.Dict, ast.Constant, ast.Assign, ast.keyword})
-"""The nodes of which any of these may be part."""
+_COMMANDING = frozenset({ast.List, ast.Tuple, ast.Call, ast.Dict})
+"""The nodes of which a command may be part."""
+_CONFIGURING = _COMMANDING | {ast.Assign, ast.keyword}
+"""The nodes of which a setting may be part as well."""
+_COMPOSED = frozenset({ast.BinOp, ast.JoinedStr})
+_COMPOSING = frozenset({ast.Add, ast.Mod})
 
 
 def _is_of_interest(source: bytes) -> bool:

@@ -57,6 +57,8 @@ _NEVER_CODE = frozenset(
 
 _EXPORTS = "__all__"
 
+_TELLING = frozenset({"getattr", "append", "insert", "extend"})
+"""Calls that may change `__all__`, or get an attribute by its name."""
 _LOGGERS = frozenset({"getLogger", "get_logger"})
 """Calls whose dotted argument names a logger, not a module."""
 
@@ -140,7 +142,7 @@ class _Sweep:
         for (name, attributes), line in self.chains.items():
             for target in self.calls.bindings.get(name, ()):
                 yield Import(line, Attributes(target, attributes[:_CHAIN_LIMIT]))
-            if self.aliases:
+            if self.aliases.may_mean(name):
                 for target, rest in self.aliases.targets(name, attributes, self.calls.bindings):
                     yield Import(line, Attributes(target, rest[:_CHAIN_LIMIT]))
 
@@ -240,21 +242,26 @@ class _Sweep:
 
     def visit_call(self, node: ast.Call, guard: Guard) -> bool:
         self.calls.add(node, guard)
-        match node:
-            case ast.Call(func=ast.Name(id="getattr"), args=[value, ast.Constant(value=str(name)), *_]):
-                self._chain(value, name, node.lineno)
-            case ast.Call(
-                func=ast.Attribute(value=ast.Name(id="__all__"), attr="append" | "insert"), args=values
-            ):
-                self.exports.append(ast.List(values[-1:]))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__"), attr="extend"), args=values):
-                self.exports += values
-            case _:
-                pass
-        if self.literals and last_name(node.func) in _LOGGERS:
+        name = last_name(node.func)
+        if name in _TELLING:
+            self._told(node, name)
+        if self.literals and name in _LOGGERS:
             self.stack.append(node.func)
             return False
         return True
+
+    def _told(self, node: ast.Call, called: str) -> None:
+        """Takes what a call says of `__all__`, and the attribute that it gets by name."""
+        match node:
+            case ast.Call(func=ast.Name(), args=[value, ast.Constant(value=str(name)), *_]):
+                if called == "getattr":
+                    self._chain(value, name, node.lineno)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="__all__")), args=values) if (
+                called != "getattr"
+            ):
+                self.exports += values if called == "extend" else [ast.List(values[-1:])]
+            case _:
+                return
 
     def visit_constant(self, node: ast.Constant, _: Guard) -> bool:
         if isinstance(node.value, str) and node.value in self.literals:
@@ -282,14 +289,15 @@ class _Sweep:
 
     def visit_assignment(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign, _: Guard) -> bool:
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        if len(targets) == 1 and node.value is not None:
-            self.aliases.add(targets[0], node.value)
+        value = node.value
+        if len(targets) == 1 and value is not None:
+            self.aliases.add(targets[0], value)
         for target in targets:
-            if isinstance(target, ast.Name):
-                if target.id == _EXPORTS and node.value is not None:
-                    self.exports.append(node.value)
-            else:
-                self._part(target, node.value)
+            if type(target) is ast.Name:
+                if target.id == _EXPORTS and value is not None:
+                    self.exports.append(value)
+            elif type(target) is not ast.Attribute or target.attr == "path":
+                self._part(target, value)
         return True
 
     def _part(self, target: ast.expr, value: ast.expr | None) -> None:

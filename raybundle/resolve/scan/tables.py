@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.calls import argument_of
@@ -29,12 +30,18 @@ if TYPE_CHECKING:
 DJANGO_APPS = "INSTALLED_APPS"
 DJANGO_ADMIN = "django.contrib.admin"
 
-_LISTS = re.compile(r"[A-Z0-9_]*(APPS|PLUGINS|MODULES|EXTENSIONS|COMPONENTS|PACKAGES|MIDDLEWARE|BACKENDS)")
+LISTS = ("APPS", "PLUGINS", "MODULES", "EXTENSIONS", "COMPONENTS", "PACKAGES", "MIDDLEWARE", "BACKENDS")
+_LISTS = re.compile(rf"[A-Z0-9_]*({'|'.join(LISTS)})")
 """Names of settings whose items are modules, even if an item is a single word."""
 
 _OF_CLASSES = re.compile(r"(?:\w+_)?(package|namespace|module|plugin)s?", re.IGNORECASE)
 """Names of attributes of classes whose values are modules."""
-_IN_CLASSES = re.compile(rb"(?i)^\s+(?:\w+_)?(?:package|namespace|module|plugin)s?\s*[:=]", re.MULTILINE)
+_IN_CLASSES = tuple(
+    re.compile(word + rb"s?\s*[:=]") for word in (b"package", b"namespace", b"module", b"plugin")
+)
+"""Match such a name in a source in lower case. What is before it on its line is looked at afterwards. Each
+begins with plain bytes, so that four searches are many times as fast as one."""
+_BEFORE = re.compile(rb"\s*(?:\w+_)?")
 
 DISCOVERS = frozenset({"autodiscover_tasks", "autodiscover_modules"})
 """Calls that import a module of each package or app that has one."""
@@ -61,8 +68,17 @@ def settings_lists(tree: ast.Module, source: bytes) -> Iterator[Import]:
                 yield from items(name, value)
             case _:
                 continue
-    if _IN_CLASSES.search(source):
+    if _may_have_class_words(source.lower()):
         yield from _class_words(tree)
+
+
+def _may_have_class_words(lowered: bytes) -> bool:
+    """Returns whether a name that a class may have begins a line."""
+    return any(
+        _BEFORE.fullmatch(lowered, lowered.rfind(b"\n", 0, found.start()) + 1, found.start())
+        for word in _IN_CLASSES
+        for found in word.finditer(lowered)
+    )
 
 
 def _class_words(tree: ast.Module) -> Iterator[Import]:
@@ -97,6 +113,7 @@ def server_lines(tree: ast.Module) -> set[int]:
     }
 
 
+@lru_cache(1024)
 def is_list(setting: str) -> bool:
     """Returns whether a setting lists modules."""
     return _LISTS.fullmatch(setting) is not None

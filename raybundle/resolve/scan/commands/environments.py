@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from raybundle.resolve.evaluate.name_values import NameValues
 
-_OF_INTEREST = re.compile(rb"\benv\s*=|PYTHONPATH")
+_OPTION = re.compile(rb"env(?<!\wenv)\s*=")
+"""Begins with plain bytes, so that the search goes from one to the next; so do those below."""
 _PATH = "PYTHONPATH"
 _STARTS = frozenset(
     [
@@ -31,7 +32,8 @@ _STARTS = frozenset(
 _OF_PYTHON = re.compile(r"sys\.executable|['\"]python[\d.]*\b")
 _KEEPS = re.compile(r"environ|getenv")
 _LONGEST = 60
-_BESIDE_PYTHON = re.compile(rb"sys\.(?:exec_)?(?:executable|prefix)|get_path\(")
+_OF_PYTHON_ITSELF = re.compile(rb"sys\.(?:exec_)?(?:executable|prefix)")
+_PATH_OF = b"get_path("
 _DIRECTORY = re.compile(
     r"(?:dirname|parent|split).*sys\.executable|sys\.executable.*(?:parent|split)|sys\.(?:exec_)?prefix.*\bbin\b"
     r"|get_path\(['\"]scripts['\"]"
@@ -47,6 +49,10 @@ _UPWARDS = re.compile(
 """What leads from there to the other files of Python: if no `bin` follows, it is no program."""
 
 
+_CHILDREN = frozenset({ast.Call, ast.Assign, ast.Dict})
+_PROGRAMS = frozenset({ast.Call, ast.BinOp, ast.JoinedStr})
+
+
 def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
     """Returns the programs that a source takes from beside Python, and what is wrong with its children."""
     found = list(_beside_python(source, names))
@@ -55,7 +61,7 @@ def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remar
 
 def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
     """Yields each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
-    for node in names.nodes if _OF_INTEREST.search(source) else ():
+    for node in names.of(_CHILDREN) if _PATH.encode() in source or _OPTION.search(source) else ():
         match node:
             case ast.Call(keywords=keywords, args=[command, *_]) if last_name(node.func) in _STARTS:
                 given = next((each.value for each in keywords if each.arg == "env"), None)
@@ -75,7 +81,8 @@ def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
 
 def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, Remark]]:
     """Yields each program that a source takes from beside Python (`Path(sys.executable).parent / "x"`)."""
-    for node in names.nodes if _BESIDE_PYTHON.search(source) else ():
+    is_there = _PATH_OF in source or _OF_PYTHON_ITSELF.search(source)
+    for node in names.of(_PROGRAMS) if is_there else ():
         match node:
             case ast.Call(func=ast.Attribute(attr="join"), args=[start, *_, ast.Constant(value=str(end))]):
                 text = _text(start, names)
