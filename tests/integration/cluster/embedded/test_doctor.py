@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.another_python import find_python_312
 from tests.support.installed import install
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
@@ -119,3 +120,21 @@ def test_a_failure_that_ray_repeats_is_named_and_a_submission_checks_first(
         assert "warning: environment of " in done.stderr
         assert "of the cluster found nothing that keeps the bundle from running" in done.stderr
     assert "another cluster is up, with " in again.stderr
+
+
+@pytest.mark.ray
+def test_a_bundle_for_another_python_is_built_as_the_next_command_says(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+
+    named = work.raybundle("--json", "doctor", "--python", find_python_312(), "job.py")
+    assert named.returncode == 1, named.stderr
+    [failed] = [each for each in json.loads(named.stdout)["checks"] if each["state"] == "failed"]
+    option, _, minor = failed["remedy"].partition("`")[2].partition("` builds")[0].partition(" ")
+    mended = work.raybundle("submit", "--check", option, minor, "job.py")
+
+    assert (failed["check"], option) == ("python", "--python")
+    assert "the bundle is for cpython 3.12" in failed["found"]
+    assert mended.returncode == 0, mended.stderr
+    assert " SUCCEEDED in " in mended.stderr

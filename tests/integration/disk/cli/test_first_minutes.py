@@ -133,9 +133,10 @@ def coloured(tmp_path: Path, **environ: str) -> bool:
     return b"\033[" in said
 
 
-def test_a_dumb_terminal_gets_no_colours(tmp_path: Path) -> None:
+def test_a_dumb_terminal_gets_no_colours_and_one_whose_user_wants_none(tmp_path: Path) -> None:
     assert coloured(tmp_path / "a", TERM="xterm")
     assert not coloured(tmp_path / "b", TERM="dumb")
+    assert not coloured(tmp_path / "c", TERM="xterm", NO_COLOR="1")
 
 
 TREE = 'exec "${RAYBUNDLE_PYTHON:?the boot did not run on this node}" '

@@ -262,6 +262,11 @@ def test_a_limit_of_distributions_names_what_is_imported(repository: Path) -> No
     _, first, second = str(caught.value).splitlines()
     assert first == "1 distribution travels, and `max-distributions` allows 0:"
     assert second == f"  websocket-client, imported at {repository / 'fit0.py'}:1"
+    assert caught.value.hint is not None
+    assert "change the limit in [tool.raybundle]" in caught.value.hint
+    with (repository / "pyproject.toml").open("a") as stream:
+        stream.write("[tool.raybundle]\nmax-distributions = 1\n")
+    assert [layer.name for layer in raybundle.plan("fit0.py").layers] == ["websocket-client"]
 
 
 @pytest.mark.parametrize(
