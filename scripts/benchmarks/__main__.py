@@ -19,6 +19,7 @@ import help_cost
 import large_tree
 import layer_cost
 import log_latency
+import stage_cost
 import table
 import trivial_job
 import uv_cost
@@ -27,7 +28,7 @@ from compare import compare
 from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
-NAMES = ("help", "resolve", "graph", "boot", "job", "log")
+NAMES = ("help", "resolve", "graph", "boot", "job", "log", "stages")
 ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report", "nodes")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
@@ -82,7 +83,7 @@ def measure(  # noqa: C901 - one figure after another
         results["airflow"] = airflow_cost.measure(work, environ, options.airflow_environment, rounds)
     if "uv" in names:
         results["uv"] = uv_cost.measure(environ, options.node_environment)
-    if not {"boot", "job", "log"}.isdisjoint(names):
+    if not {"boot", "job", "log", "stages"}.isdisjoint(names):
         try:
             address = cluster.up(sys.executable).address
             environ = {**environ, **token_variables()}  # for `ray job submit`
@@ -92,6 +93,8 @@ def measure(  # noqa: C901 - one figure after another
                 results["job"] = trivial_job.measure(work, environ, rounds, address)
             if "log" in names:
                 results["log"] = log_latency.measure(work, environ, rounds)
+            if "stages" in names:
+                results["stages"] = stage_cost.measure(work, environ, rounds, address)
         finally:
             cluster.down()
     return results
@@ -173,7 +176,8 @@ def main() -> None:
         options.output.write_text(f"{text}\n", encoding="utf-8")
     if options.record and not options.compare:
         print(f"{table.record(rows := table.load(), document)} rows of docs/performance.md are new")
-        table.write(rows)
+        stages = document["results"].get("stages")
+        table.write(rows, stages and {**stages, "taken": table.taken(document)})
     if not options.compare:
         print(text)
 

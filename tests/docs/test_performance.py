@@ -25,6 +25,9 @@ def test_the_page_has_the_table_of_the_record(table: Any) -> None:
     page = table.PAGE.read_text(encoding="utf-8")
 
     assert table._TABLE.findall(page) == [table.lines(table.load())], "run scripts/bench --table"
+    assert table._STAGES.findall(page) == [table.stage_lines(table.load_stages())], (
+        "run scripts/bench --table"
+    )
 
 
 def test_a_result_changes_its_rows_and_whether_their_goals_are_met(table: Any) -> None:
