@@ -202,6 +202,7 @@ class Remark(NamedTuple):
         "environment",
         "beside-python",
         "distribution",
+        "discovery",
     ]
     text: str
     """The field of a runtime_env, the arguments of `ray.init`, the comment, the program, or the call."""

@@ -218,6 +218,70 @@ print(subprocess.run(words, stdout=subprocess.DEVNULL).returncode)
         "checks/fixtures.py": "import pytest\n@pytest.fixture\ndef one(): return 1\n",
         "checks/test_one.py": "import helper\ndef test_one(one):\n    assert helper.NAME == one\n",
     },
+    "members of __import__ by a variable": {
+        "job.py": """
+def load(backend):
+    return getattr(__import__("plugins", fromlist=[backend]), backend)
+print(load("alpha").NAME, load("beta").NAME)
+""",
+        "plugins/__init__.py": "",
+        "plugins/alpha.py": "NAME = 'alpha'\n",
+        "plugins/beta.py": "NAME = 'beta'\n",
+    },
+    "commands that are compiled from a folder": {
+        "job.py": """
+import os
+FOLDER = os.path.join(os.path.dirname(__file__), "commands")
+def command(name):
+    space, file = {}, os.path.join(FOLDER, name + ".py")
+    with open(file) as stream:
+        code = compile(stream.read(), file, "exec")
+        eval(code, space, space)
+    return space["NAME"]
+print(sorted(map(command, (each[:-3] for each in os.listdir(FOLDER) if each.endswith(".py")))))
+""",
+        "commands/alpha.py": "from messages import NAME\n",
+        "commands/beta.py": "NAME = 'beta'\n",
+        "messages.py": "NAME = 'alpha'\n",
+    },
+    "configuration that names its base beside it": {
+        "job.py": """
+import os, runpy
+def read(file):
+    names = runpy.run_path(file)
+    for base in names.get("_base_", []):
+        names = {**read(os.path.join(os.path.dirname(file), base)), **names}
+    return names
+print(sorted(each for each in read("configs/train.py") if not each.startswith("_")))
+""",
+        "configs/train.py": "_base_ = ['./_base_/model.py', '../shared/data.py']\nrate = 1\n",
+        "configs/_base_/model.py": "model = 1\n",
+        "shared/data.py": "data = 1\n",
+    },
+    "examples in a docstring": {
+        "job.py": """
+def double(x):
+    '''Doubles.
+
+    >>> from examples import ONE
+    >>> double(ONE)
+    2
+    '''
+    return 2 * x
+import doctest
+print(doctest.testmod())
+""",
+        "examples.py": "ONE = 1\n",
+    },
+    "code for a stopwatch": {
+        "job.py": """
+import cProfile, timeit
+cProfile.run("import profiled; profiled.go()", "/dev/null")
+print(timeit.Timer("go()", setup="from timed import go").timeit(1) > 0)
+""",
+        "profiled.py": "def go(): pass\n",
+        "timed.py": "def go(): pass\n",
+    },
     "an extension module that ctypes opens": {
         "job.py": "import native\nprint(native.found)\n",
         "native/__init__.py": """

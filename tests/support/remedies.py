@@ -289,6 +289,20 @@ ROWS = {
         {"job.py": MAKES_A_TOOL},
         setting(cluster_provides=["made-tool"]),
     ),
+    "discovery of tests in the working directory": Row(
+        "fails in a job: its directory there is not the one that modules come from",
+        "begin with that of `__file__`, as `start_dir` and as `top_level_dir`",
+        {
+            "job.py": HEAD + "import unittest\n\n"
+            "found = unittest.defaultTestLoader.discover('checks', top_level_dir='.')\n"
+            "print('done' if found.countTestCases() == 1 else found)\n",
+            "checks/__init__.py": "",
+            "checks/test_it.py": "import subject\nimport unittest\n\n\n"
+            "class It(unittest.TestCase):\n    def test(self): ...\n",
+            "subject.py": "",
+        },
+        change("job.py", "'checks', top_level_dir='.'", "HERE + '/checks', top_level_dir=HERE"),
+    ),
     "a program beside Python": Row(
         "is taken from beside Python",
         "start it as `thing-tool`",

@@ -240,6 +240,48 @@ subprocess.run([sys.executable, '-m', 'pytest', FILE], check=True)
 import subprocess, sys
 subprocess.run([sys.executable, '-m', 'coverage', 'run', FILE], check=True)
 """,
+    "members of __import__": """
+getattr(__import__('plug', fromlist=[NAME.split('.')[1]]), NAME.split('.')[1]).run()
+""",
+    "timeit": """
+import timeit
+timeit.timeit('run()', setup=f'from {NAME} import run', number=1)
+""",
+    "Timer": """
+from timeit import Timer
+Timer(stmt='x = 1', setup='import ' + NAME).timeit(1)
+""",
+    "cProfile": """
+import cProfile
+cProfile.run('import ' + NAME, '/dev/null')
+""",
+    "codeop": """
+import codeop
+exec(codeop.compile_command('import ' + NAME, '<x>', 'exec'))
+""",
+    "compiled under a name": """
+compiled = compile('import ' + NAME, '<x>', 'exec')
+exec(compiled)
+""",
+    "file compiled under a name": """
+with open(FILE) as stream:
+    compiled = compile(stream.read(), FILE, 'exec')
+eval(compiled, {})
+""",
+    "unittest main": """
+import unittest
+unittest.main(module=NAME, exit=False, argv=['x'])
+""",
+    "suite of examples": """
+import doctest
+doctest.DocTestSuite(__import__(NAME, fromlist=['x']))
+""",
+    "given to a partial": """
+import functools
+def load(name):
+    return __import__(name, fromlist=['x'])
+functools.partial(load, NAME)().run()
+""",
 }
 """NAME holds `plug.alpha`, FILE holds `tools/gen.py`."""
 

@@ -308,6 +308,8 @@ class SymbolicScope(Scope):
         try:
             value = self.value(node)
         except CannotEvaluateError:
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):  # `name + ".py"`
+                return (self._text(node.left) + self._text(node.right)).replace(ANY + ANY, ANY)
             return ANY
         return str(value) if isinstance(value, (str, PurePath)) else ANY
 

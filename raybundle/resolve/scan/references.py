@@ -38,6 +38,8 @@ _TAKES = {
     "pydoc.safeimport": (0, "path"),
     "traitlets.utils.importstring.import_item": (0, "name"),
     "twisted.python.reflect.namedAny": (0, "name"),
+    "unittest.TestProgram": (0, "module"),
+    "unittest.main": (0, "module"),
     "werkzeug.utils.import_string": (0, "import_name"),
     "zope.dottedname.resolve.resolve": (0, "name"),
 }
@@ -48,14 +50,33 @@ _METHODS = {
     "loadTestsFromName": (0, "name"),
 }
 """The same for methods of any object. They also take the object itself."""
+_CODE: dict[str, tuple[tuple[int, str], ...]] = {
+    "cProfile.run": ((0, "statement"),),
+    "cProfile.runctx": ((0, "statement"),),
+    "code.compile_command": ((0, "source"),),
+    "codeop.compile_command": ((0, "source"),),
+    "pdb.run": ((0, "statement"),),
+    "profile.run": ((0, "statement"),),
+    "profile.runctx": ((0, "statement"),),
+    "timeit.Timer": ((0, "stmt"), (1, "setup")),
+    "timeit.repeat": ((0, "stmt"), (1, "setup")),
+    "timeit.timeit": ((0, "stmt"), (1, "setup")),
+}
+"""Functions that run code which they are given as text, and the positions and names of these arguments."""
+_EXAMPLES = frozenset({"doctest.testmod", "doctest.DocTestSuite"})
+"""Functions that run the examples in docstrings of a module."""
+_EXAMPLE = re.compile(r"^\s*(?:>>>|\.\.\.)[ ](.*import.*)$", re.MULTILINE)
 _EXECUTES = frozenset({"exec", "eval", "builtins.exec", "builtins.eval"})
-_RUNS = frozenset({"runsource", "runcode"})
+_RUNS = frozenset({"runsource", "runcode", "run_cell"})
+_COMPILES = frozenset({"compile", "compile_command"})
 _READS = frozenset({"open", "read", "read_text", "read_bytes", "compile"})
 _TARGET = "_target_"
 """The key by which hydra's configurations name what they make."""
 _LOGGED = ("()", "class")
 """The same in configurations of `logging`."""
-LAST_NAMES = frozenset({*(name.rpartition(".")[2] for name in (*_TAKES, *_EXECUTES)), *_METHODS, *_RUNS})
+LAST_NAMES = frozenset(
+    {*(name.rpartition(".")[2] for name in (*_TAKES, *_CODE, *_EXAMPLES, *_EXECUTES)), *_METHODS, *_RUNS}
+)
 """Attributes that a call of interest ends with."""
 _PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\.(?<=\w\.)\{")
 """Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
@@ -64,6 +85,7 @@ _OF_INTEREST = {
     for word, form in (
         *IN_SOURCE.items(),
         (b"pytest.main", rb"\bpytest\.main\b"),
+        (b".discover(", rb"\.discover\("),
         (b"-m", rb"-m(?<=['\"]-m)['\"]"),
         (b"-c", rb"-c(?<=['\"]-c)['\"]"),
         (b"_target_", rb"['\"]_target_['\"]"),
@@ -124,13 +146,7 @@ class References:
             self.calls, self.names, self._take, lambda place, code: self._execute(place, code, None)
         )
         for call, guard in self.calls.with_meaning():
-            names, last = self.calls.qualified(call.func), last_name(call.func)
-            if not names.isdisjoint(_EXECUTES) or last in _RUNS:
-                self._execute(call, argument_of(call, 0, "source"), guard)
-            elif place := next((_TAKES[each] for each in names if each in _TAKES), None):
-                self._take(call, argument_of(call, *place))
-            elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
-                self._take(call, given)
+            self._call(call, guard)
         self._configure(source, commands)
         parts: set[int] = set()
         tags = _TAG.encode() in source
@@ -155,12 +171,40 @@ class References:
             for name, value in _settings(node) if sets else ():
                 self._setting(name, value, lists)
 
+    def _call(self, call: ast.Call, guard: Guard) -> None:
+        names, last = self.calls.qualified(call.func), last_name(call.func)
+        if not names.isdisjoint(_EXECUTES) or last in _RUNS:
+            self._execute(call, argument_of(call, 0, "source"), guard)
+        elif runs := next((_CODE[each] for each in names if each in _CODE), None):
+            for each in runs:
+                self._execute(call, argument_of(call, *each), None)
+        elif not names.isdisjoint(_EXAMPLES):
+            self._examples(call)
+        elif place := next((_TAKES[each] for each in names if each in _TAKES), None):
+            self._take(call, argument_of(call, *place))
+        elif last in _METHODS and self._is_text(given := argument_of(call, *_METHODS[last])):
+            self._take(call, given)
+
+    def _examples(self, call: ast.Call) -> None:
+        """Takes the imports of the examples in the file's own docstrings; those of others are not known."""
+        if argument_of(call, 0, "m") is not None:
+            self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), ANY))
+            return
+        for node in self.names.nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                for line in _EXAMPLE.findall(node.value):
+                    self._add(node, statements(line), None)
+
     def _configured(self, node: ast.AST, names: Collection[str], commands: Commands) -> None:
         match node:
             case ast.List() | ast.Tuple():
                 commands.listed(node)
             case ast.Call(args=[ast.List(elts=words), *_]) if self.calls.qualified(node.func) & _PYTEST_MAIN:
                 commands.tests(node, words)
+            case ast.Call(func=ast.Attribute(attr="discover")) if self._uses_unittest():
+                start, pattern = argument_of(node, 0, "start_dir"), argument_of(node, 1, "pattern")
+                given = [("-s", start), ("-p", pattern or ast.Constant("test*.py"))]
+                commands.tests(node, [part for each in given for part in _option(*each)], "unittest")
             case ast.Call():
                 commands.call(node)
             case ast.Dict(keys=keys, values=values):
@@ -173,6 +217,10 @@ class References:
                     self.found.append(Import(node.lineno, ModuleText(name, is_listed=True)))
             case _:
                 return
+
+    def _uses_unittest(self) -> bool:
+        targets = (target for each in self.calls.bindings.values() for target in each)
+        return any(each.partition(".")[0] == "unittest" for each in targets)
 
     def _setting(self, name: str, value: ast.expr, lists: Collection[str]) -> None:
         """Takes the module, or the list of modules, that a setting names."""
@@ -222,16 +270,43 @@ class References:
 
     def _execute(self, place: ast.expr, code: ast.expr | None, guard: Guard | None) -> None:
         """Takes the imports of code that is text; nothing is known of what a file or a variable part has."""
-        if code is None:
-            return
+        for each in self._compiled(code) if code is not None else ():
+            self._execute_text(place, each, guard)
+
+    def _compiled(self, code: ast.expr) -> list[ast.expr]:
+        """Returns the source of code that `compile` makes, also under a name."""
+        match code:
+            case ast.Call(args=[source, *_]) if last_name(code.func) in _COMPILES:
+                return [source]
+            case ast.Name(id=name):
+                values = [each for each in self.names.bindings(name) if isinstance(each, ast.Call)]
+                return [source for each in values for source in self._compiled(each)] or [code]
+            case _:
+                return [code]
+
+    def _execute_text(self, place: ast.expr, code: ast.expr, guard: Guard | None) -> None:
         texts = list(self.names.texts(code))
         if all(each.whole and not each.own for each in texts):
             for each in texts:
                 self._add(place, statements(each.value), guard)
         elif forms := _with_holes(texts):
             self._add(place, forms, guard)
-        elif _reads(code) or any("import" in each.value for each in texts):
+        elif self._reads(code) or any("import" in each.value for each in texts):
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
+
+    def _reads(self, code: ast.expr, depth: int = 2) -> bool:
+        """Returns whether code comes from a file, or is compiled, also under a name."""
+        for each in walk(code):
+            match each:
+                case ast.Call(func=function) if last_name(function) in _READS:
+                    return True
+                case ast.Name(id=name) if depth and any(
+                    self._reads(value, depth - 1) for value in self.names.bindings(name) if value is not None
+                ):
+                    return True
+                case _:
+                    continue
+        return False
 
     def _add(self, place: ast.expr, forms: Iterable[Statement | Pattern], guard: Guard | None) -> None:
         for form in forms:
@@ -248,6 +323,10 @@ _CONFIGURING = _COMMANDING | {ast.Assign, ast.keyword}
 """The nodes of which a setting may be part as well."""
 _COMPOSED = frozenset({ast.BinOp, ast.JoinedStr})
 _COMPOSING = frozenset({ast.Add, ast.Mod})
+
+
+def _option(name: str, value: ast.expr | None) -> list[ast.expr]:
+    return [ast.Constant(name), value] if value is not None else []
 
 
 def _is_of_interest(source: bytes) -> bool:
@@ -272,10 +351,6 @@ def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield name, value
         case _:
             return
-
-
-def _reads(code: ast.expr) -> bool:
-    return any(isinstance(each, ast.Call) and last_name(each.func) in _READS for each in walk(code))
 
 
 def _with_holes(texts: Iterable[Text]) -> list[Statement | Pattern]:

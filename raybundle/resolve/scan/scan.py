@@ -98,7 +98,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown)),
         path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
-        remarks=(*remarks, *of_children),
+        remarks=(*remarks, *of_children, *sorted(commands.remarks)),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
         rewires=tuple(sorted(rewiring_lines(source))),

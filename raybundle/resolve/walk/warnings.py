@@ -48,6 +48,10 @@ _DISTRIBUTION_HINT = (
     "name those that it may ask for in `include` of [tool.raybundle], unless other code imports them; then "
     "`# raybundle: ignore`"
 )
+_DISCOVERY_HINT = (
+    "give it directories that begin with that of `__file__`, as `start_dir` and as `top_level_dir` (`-s` and "
+    "`-t`); else `# raybundle: ignore`"
+)
 _OWN_CLUSTER_HINT = (
     "leave it out: the cluster knows what it has; or write `address='local'` if the driver starts a cluster "
     "of its own"
@@ -173,14 +177,14 @@ def _warn_about_remark(file: Path, remark: Remark) -> Warning:
                 f"`{remark.text}` of `ray.init`: Ray refuses it in a job, which connects to a running cluster"
             )
             hint = _OWN_CLUSTER_HINT
-        case "environment" | "beside-python" | "distribution" | "no-effect" | "comment" as kind:
+        case "environment" | "beside-python" | "distribution" | "discovery" | "no-effect" | "comment" as kind:
             return _about_place(file, remark.line, kind, remark.text)
         case other:
             assert_never(other)
     return Warning(text, file, remark.line, hint)
 
 
-_Place = Literal["environment", "beside-python", "distribution", "no-effect", "comment"]
+_Place = Literal["environment", "beside-python", "distribution", "discovery", "no-effect", "comment"]
 
 
 def _about_place(file: Path, line: int, kind: _Place, subject: str) -> Warning:
@@ -195,6 +199,9 @@ def _about_place(file: Path, line: int, kind: _Place, subject: str) -> Warning:
         case "distribution":
             text = f"cannot know which distribution `{subject}` asks for"
             hint = _DISTRIBUTION_HINT
+        case "discovery":
+            text = f"`{subject}` fails in a job: its directory there is not the one that modules come from"
+            hint = _DISCOVERY_HINT
         case "no-effect":
             text = f"`{subject}` has no effect here"
             hint = "put it at the end of the statement it is meant for; for a block, into each statement"

@@ -149,7 +149,7 @@ class _Search(Taking):
         """Returns the directories from which a path may count; the first that has it does."""
         here = os.path.dirname(source)
         if named.place == "start":
-            beside = [here] if named.path.startswith("../") else []
+            beside = [here] if "/" in named.path else []
             return [*self.entered, self.ground.start, self.ground.project, *beside, self.ground.cwd]
         if named.path == ENVIRONMENT_FILE:
             return [self._nearest_environment(here, self.modules[source])]  # as dotenv does

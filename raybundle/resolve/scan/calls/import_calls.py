@@ -182,6 +182,7 @@ class DynamicImports:
                 whole = "." * (level or 0) + name
                 if is_known(whole):
                     self._add(call, self._form(whole, call, argument), under)
+                    self._unknown_members(call, whole)
                 elif not self._settled(argument):
                     self.unknown.append(UnknownImport(call.lineno, ast.unparse(call), name))
 
@@ -224,6 +225,17 @@ class DynamicImports:
                 return tuple(str(each.value) for each in elements if isinstance(each, ast.Constant))
             case _:
                 return ()
+
+    def _unknown_members(self, call: ast.Call, package: str) -> None:
+        """Takes the modules that `fromlist` of `__import__` may name, if only a part of it is known."""
+        match argument_of(call, 3, "fromlist"):
+            case ast.List(elts=elements) | ast.Tuple(elts=elements):
+                members = (each for each in elements if not isinstance(each, ast.Constant))
+                for text in (text for each in members for text in self.names.texts(each) if not text.own):
+                    form = Pattern(f"{package}.{text.value}", one_level=True)
+                    self.found.append(Import(call.lineno, form))
+            case _:
+                return
 
     def _settled(self, argument: ast.expr | None) -> bool:
         """Returns whether the name comes from a walk over a package, which is an import of its own."""

@@ -13,15 +13,17 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.files.vocabulary import is_variable_of_directory
 from raybundle.resolve.evaluate.name_values import ANY, NameValues
 from raybundle.resolve.evaluate.parsing import walk
-from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, UnknownImport
+from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, Remark, UnknownImport
+from raybundle.resolve.scan.commands.collected import HERE, by_pytest, by_unittest
 from raybundle.resolve.scan.commands.shell import OUTPUT, commands_in, word_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from raybundle.resolve.evaluate.calls import Calls
+    from raybundle.resolve.facts import PathStart
 
-_PYTEST = "pytest"
+_PYTEST, _UNITTEST = "pytest", "unittest"
 _RUNNERS = frozenset(
     [
         *("coverage", "torch.distributed.run", "torch.distributed.launch", "cProfile", "pdb", "trace"),
@@ -30,8 +32,6 @@ _RUNNERS = frozenset(
     ]
 )
 """Modules that run the scripts they are given."""
-_TESTS = ("test_*.py", "*_test.py", "conftest.py")
-"""What pytest collects in a folder, unless its settings say otherwise."""
 _SHELL_CALLS = frozenset(
     [
         *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
@@ -117,6 +117,7 @@ class Commands:
     """Scripts that commands run, and files that programs read by themselves."""
     unknown: list[UnknownImport] = field(default_factory=list)
     """Commands that run a script by a name which is not known here; a path in the source may be it."""
+    remarks: set[Remark] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     """Files that commands of a shell write."""
     is_shell: bool = False
@@ -252,8 +253,8 @@ class Commands:
 
     def _arguments(self, place: ast.expr, name: str, words: list[ast.expr]) -> None:
         """Reads the arguments of a program: scripts, tests, applications of servers."""
-        if name in {_PYTEST, "py.test"}:
-            self.tests(place, words)
+        if name in {_PYTEST, "py.test", _UNITTEST}:
+            self.tests(place, words, name)
         texts = [[each.value for each in self.names.texts(word)] for word in words if not _starred(word)]
         folder = next((values[0] for option, values in pairwise(texts) if "-C" in option and values), "")
         self._name(place, (posixpath.join(folder, each) for each in _FILES.get(name, ())), wide=True)
@@ -311,19 +312,24 @@ class Commands:
         elif isinstance(name, str) and name:
             self._arguments(place, name, words)
 
-    def tests(self, place: ast.expr, words: list[ast.expr]) -> None:
-        """Reads the arguments of pytest: files and folders of tests, and the `conftest.py` around them."""
-        given = (word for word in words if not _starred(word))
-        texts = [text.value for word in given for text in self.names.texts(word) if text.whole]
-        named = [text.partition("::")[0].rstrip("/") for text in texts if not text.startswith(("-", "/"))]
-        for path in named or ["."]:
-            folder = posixpath.dirname(path) if path.endswith(".py") else path
-            found = [path] if path.endswith(".py") else [f"{folder}/**/{form}" for form in _TESTS]
-            while folder not in {"", "."}:
-                found.append(f"{folder}/conftest.py")
-                folder = posixpath.dirname(folder)
-            for each in (*found, "conftest.py"):
-                self.scripts.append(Named(place.lineno, "start", posixpath.normpath(each), wide=True))
+    def tests(self, place: ast.expr, words: list[ast.expr], runner: str = _PYTEST) -> None:
+        """Notes the tests that a runner collects, which is given some words."""
+        given = [word for word in words if not _starred(word)]
+        if runner == _UNITTEST:
+            found = by_unittest([next(iter(self._whole(word)), _below_file(word)) for word in given])
+        else:
+            found = by_pytest(text for word in given for text in self._whole(word))
+        for each in found:
+            start: PathStart = "here" if each.startswith(HERE) else "start"
+            self.scripts.append(Named(place.lineno, start, each.removeprefix(HERE), wide=True))
+            if runner == _UNITTEST and start == "start":
+                self.remarks.add(Remark(place.lineno, "discovery", ast.unparse(place)))
+
+    def _whole(self, word: ast.expr) -> list[str]:
+        """Returns what a word may be; a literal as it is, with the `*` of a pattern."""
+        if isinstance(word, ast.Constant):
+            return [str(word.value)]
+        return [text.value for text in self.names.texts(word) if text.whole]
 
     def _script(self, place: ast.expr, script: ast.expr) -> None:
         for each in self.names.texts(script) if not _starred(script) else ():
@@ -386,3 +392,9 @@ def _is_option(word: ast.expr) -> bool:
 
 def _takes_code(word: ast.expr) -> bool:
     return isinstance(word, ast.Constant) and word.value in {"-c", "-m", "-"}
+
+
+def _below_file(word: ast.expr) -> str:
+    """Returns the directory that an expression means which only the run knows: mostly one beside the file."""
+    nodes = (each.value for each in walk(word) if isinstance(each, ast.Constant))
+    return HERE + "/".join(each for each in nodes if isinstance(each, str))
