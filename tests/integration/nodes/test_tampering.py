@@ -300,3 +300,55 @@ def test_two_raylets_of_one_host_share_a_session_and_an_actor_imports_on(
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "LATER 5 True" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "damage", ["flip", *(pytest.param(each, marks=pytest.mark.wide) for each in ("cut", "append", "delete"))]
+)
+def test_a_file_of_each_kind_in_the_cache_of_each_node_is_as_it_was_for_the_next_job(
+    three_nodes: ThreeNodes, used: Used, damage: str
+) -> None:
+    python, names = str(three_nodes.nodes.python), three_nodes.nodes.names
+    words = [CACHE, used.digest[7:], damage]
+    before = {
+        node: json.loads(three_nodes.nodes.run(node, [python, "-I", "-c", DAMAGE, *words, node]).stdout)
+        for node in names
+    }
+    assert all(len({path.split("/")[3] for path in files}) > 1 for files in before.values()), before
+
+    document, stderr = submit_json(used.work, "run", used.digest)
+
+    assert document["exit_code"] == 0, (before, stderr)
+    assert reports(stderr) != []
+    for node, files in before.items():
+        sums = [f"{digest}  {path}" for path, digest in files.items() if path.endswith(".py")]
+        assert sums
+        shell(three_nodes, node, f"sha256sum -c --quiet <<< {shlex.quote(chr(10).join(sums))}")
+
+
+DAMAGE = """
+import hashlib, json, os, random, sys
+cache, digest, damage, seed = sys.argv[1:]
+kinds, chosen = {}, {}
+for top in ("trees", "boot", "layers", "environments", "data"):
+    for folder, _, names in os.walk(f"{cache}/{top}"):
+        for path in (f"{folder}/{name}" for name in names):
+            lasting = top != "trees" or digest in path
+            if lasting and os.path.isfile(path) and not os.path.islink(path) and os.path.getsize(path):
+                if not path.endswith(".lock"):
+                    kinds.setdefault((top, os.path.splitext(path)[1]), []).append(path)
+for kind, paths in sorted(kinds.items()):
+    path = random.Random(seed).choice(sorted(paths))
+    data = open(path, "rb").read()
+    chosen[path] = hashlib.sha256(data).hexdigest()
+    half = len(data) // 2
+    if damage == "delete":
+        os.unlink(path)
+        continue
+    other = {"flip": data[:half] + bytes([data[half] ^ 1]) + data[half + 1:], "cut": data[:half]}
+    with open(path, "r+b") as stream:
+        stream.write(other.get(damage, data + b"#"))
+        stream.truncate()
+print(json.dumps(chosen))
+"""
+"""Damages a file of each kind on a node; prints the digests that they had."""
