@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import itertools
+import json
 import marshal
 import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -16,14 +19,14 @@ import pytest
 
 from tests.integration.disk.node.test_boot_layers import PATH
 from tests.support.booting import last_json, make_interpreter, unpack, with_cache_at
+from tests.support.lacking import lacking
 from tests.support.unpacked_layers import deliver, make_layer, with_byte_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from tests.support.booting import Unpacked
-    from tests.support.unpacked_layers import HandMade
+from tests.support.unpacked_layers import HandMade
 
 pytestmark = pytest.mark.slow
 
@@ -300,3 +303,94 @@ def test_a_directory_that_a_cleaner_removes_while_a_job_runs_is_there_for_the_ne
     assert last_json(node.driver(python, "job.py")) == expected
 
     process.communicate("")
+
+
+STRANGER = 4402
+TRIES = f"""
+import json, os, sys
+own, *paths = sys.argv[1:]
+os.setgroups([]), os.setgid({STRANGER}), os.setuid({STRANGER})
+tries = {{
+    "read": lambda path: os.close(os.open(path, os.O_RDONLY)),
+    "write": lambda path: os.close(os.open(path, os.O_WRONLY | os.O_APPEND)),
+    "list": os.listdir,
+    "status": os.stat,
+    "add": lambda path: os.mkdir(path + "/added"),
+    "mode": lambda path: os.chmod(path, 0o777),
+    "times": os.utime,
+    "link": lambda path: os.link(path, own + "/link"),
+    "take": lambda path: os.rename(path, own + "/taken"),
+    "give": lambda path: os.rename(own + "/mine", path),
+    "remove": os.unlink,
+    "remove folder": os.rmdir,
+}}
+open(own + "/mine", "w").close()
+done = []
+for path in paths:
+    for name, attempt in tries.items():
+        try:
+            attempt(path)
+        except OSError:
+            continue
+        done.append([name, path])
+print(json.dumps(done))
+"""
+"""What another user of the node tries with each path; prints what could be done."""
+
+
+@pytest.fixture
+def shared(python: Path) -> Iterator[tuple[Unpacked, Path]]:
+    """A node whose cache is in a directory for all users, as /tmp is, and a directory of the other user."""
+    if os.geteuid() != 0:
+        lacking("only root can become another user")
+    with TemporaryDirectory(dir="/tmp") as name:
+        base = Path(name)
+        base.chmod(0o755)
+        node = made(base / "job", python)
+        node.private.parent.chmod(0o1777)
+        own = base / "own"
+        own.mkdir()
+        os.chown(own, STRANGER, STRANGER)
+        yield node, own
+
+
+def test_another_user_of_the_node_reads_and_changes_nothing_of_the_cache(
+    shared: tuple[Unpacked, Path], python: Path
+) -> None:
+    node, own = shared
+    seen = last_json(node.driver(python, "job.py"))
+    before = identities(node)
+    paths = [node.private, *node.private.rglob("*")]
+
+    tried = subprocess.run(
+        [sys.executable, "-c", TRIES, own, *paths], capture_output=True, text=True, check=True
+    )
+
+    assert json.loads(tried.stdout) == [["status", str(node.private)]]
+    assert len(paths) > 40
+    assert identities(node) == before
+    assert last_json(node.driver(python, "job.py")) == seen
+
+
+@pytest.mark.parametrize("planted", ["directory", "link", "file", "link to ours"])
+def test_what_another_user_has_put_in_the_place_of_the_cache_is_refused(
+    shared: tuple[Unpacked, Path], python: Path, planted: str
+) -> None:
+    node, own = shared
+    ours = own.parent / "ours"
+    ours.mkdir(mode=0o700)
+    match planted:
+        case "directory":
+            node.private.mkdir(mode=0o700)
+        case "file":
+            node.private.touch()
+        case _:
+            node.private.symlink_to(own if planted == "link" else ours)
+    os.chown(node.private, STRANGER, STRANGER, follow_symlinks=False)
+
+    done = node.driver(python, "job.py")
+
+    assert (done.returncode, done.stdout) == (78, ""), done.stderr
+    assert f"file {node.private}: expected a directory of user 0 with mode 0700, found another" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert list(own.iterdir()) == list(ours.iterdir()) == []
