@@ -226,8 +226,8 @@ class Named(NamedTuple):
     """Relative and normalised. It may start with `..`, and has `*` for each unknown part."""
     wide: bool = False
     """It may also be a directory, which means its files."""
-    role: Literal["data", "cwd", "secrets"] = "data"
-    """What the path is for: data that is read, a directory that the job changes to, or one with secrets."""
+    role: Literal["data", "cwd", "secrets", "written"] = "data"
+    """What it is for: data that is read, a directory that the job changes to, one with secrets, an output."""
 
 
 class Opened(NamedTuple):

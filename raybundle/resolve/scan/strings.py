@@ -36,6 +36,8 @@ _FILE_IN_CONFIG = re.compile(
 )
 """A path with a suffix, as a whole value. A line with `://` before it has a URL, not a path."""
 
+_OF_HANDLER = re.compile(rb"\s*['\"]?(?:filename|args)\b")
+"""Begins the line that tells a handler of `logging` where to write."""
 _VALUE_IN_CONFIG = re.compile(
     rb"(?:(?<![\w-])(?P<key>[\w-]+)['\"]?\s*[:=]\s*|[\[,]\s*|^\s*-\s+)(?P<quote>['\"]?)(?P<url>file:(?://)?)?"
     rb"(?P<path>(?:\.{1,2}/)*[\w-]+(?:/[\w-][\w.-]*)*/?)(?P=quote)(?=\s*(?:[,\]})#]|$))"
@@ -175,6 +177,7 @@ def file_names(text: bytes) -> list[tuple[int, str]]:
         (number, found[1].decode(errors="replace"))
         for number, line in enumerate(text.splitlines(), 1)
         for found in _FILE_IN_CONFIG.finditer(line)
+        if not (found[1].endswith(b".log") and _OF_HANDLER.match(line))
     ]
 
 

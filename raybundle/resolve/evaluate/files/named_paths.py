@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
 from bisect import bisect_left
 from contextlib import suppress
@@ -79,7 +80,8 @@ def find_files(
 ) -> tuple[tuple[Named, ...], tuple[Opened, ...]]:
     """Returns the paths in `source`, a file called `name`, and the files that it reads by unknown names.
 
-    Both are sorted by line, and without what it writes. `reads` has the path that each call reads.
+    Both are sorted by line. What it writes is there for the directory, unless the source makes that itself.
+    `reads` has the path that each call reads.
     """
     lines = sorted([*_lines(source), *(each.lineno for each in reads)])
     if not lines:
@@ -88,6 +90,11 @@ def find_files(
     with suppress(RecursionError):  # a program made what nests so deep, and it names no file
         search.body(tree.body, SymbolicScope(START, {"__file__": f"{HERE}/{name}", "__name__": "__main__"}))
     found = {each for each in search.found if (each.place, each.path) not in search.written}
+    found.update(
+        Named(line, place, path, role="written")
+        for (place, path), line in search.written.items()
+        if "/" in path and (place, posixpath.dirname(path)) not in search.written
+    )
     opened = {each for each, path in search.opened.items() if path not in search.made}
     return (
         tuple(sorted(found, key=lambda each: (each.line, each.place, each.path, not each.wide))),
@@ -125,7 +132,8 @@ class _Search:
     origins: Origins
     reads: Mapping[ast.Call, ast.expr]
     found: set[Named] = field(default_factory=set)
-    written: set[tuple[PathStart, str]] = field(default_factory=set)
+    written: dict[tuple[PathStart, str], int] = field(default_factory=dict)
+    """Paths that are only written, and the line of each."""
     opened: dict[Opened, str] = field(default_factory=dict)
     """Reads of unknown names, and the expression of each name."""
     made: set[str] = field(default_factory=set)
@@ -287,7 +295,7 @@ class _Search:
         receiver = [node.func.value] if isinstance(node.func, ast.Attribute) else []
         for each in (*receiver, *node.args, *(keyword.value for keyword in node.keywords)):
             for value in (values := scope.values(each)):
-                self.written.update(places(value))
+                self.written.update(dict.fromkeys(places(value), node.lineno))
             if not values and isinstance(each, (ast.Name, ast.Attribute, ast.Call)):
                 self.made.add(ast.unparse(each))
 

@@ -69,14 +69,14 @@ _WRITES = frozenset(
         *("savefig", "save", "savetxt", "savez", "savez_compressed", "imwrite", "write_image", "dump"),
         *("to_csv", "to_parquet", "to_json", "to_pickle", "to_excel", "to_feather", "to_hdf", "to_html"),
         *("write_csv", "write_parquet", "write_json", "save_pretrained", "save_model"),
-        *("FileHandler", "RotatingFileHandler"),
+        *("FileHandler", "RotatingFileHandler", "TimedRotatingFileHandler", "basicConfig"),
     ]
 )
 """Calls that write the file that is their receiver or one of their arguments."""
 DATABASES = frozenset(["shelve.open", "dbm.open", "dbm.dumb.open", "dbm.gnu.open", "dbm.ndbm.open"])
 DATABASE_FILES = (".db", ".dat", ".dir", ".bak", ".pag")
 """Suffixes that the modules of `dbm` give to their files."""
-_WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]")
+_WRITING = re.compile(r"[wx]b?t?\+?|[wx]\+?[bt]|a[bt]?")
 _MODULES_WITH_OPEN = frozenset(
     ["io", "os", "gzip", "bz2", "lzma", "codecs", "fsspec", "builtins", "aiofiles"]
 )

@@ -94,6 +94,7 @@ def named_files(
     if asked.sources:
         search.follow_configs(config_of)
     search.add_tracked(asked.tracked)
+    search.keep_empty()
     taken, scripts = tuple(search.found.values()), tuple(search.scripts.values())
     return NamedFiles(taken, tuple(search.warnings), scripts, tuple(search.asked), tuple(search.outside))
 
@@ -139,7 +140,9 @@ class _Search(Taking):
                 return
 
     def _take_named(self, path: str, entry: str, origin: Origin, named: Named) -> bool:
-        """Takes data, or tells of secrets; returns whether there is something."""
+        """Takes data, keeps directories, or tells of secrets; returns whether there is something."""
+        if named.role in {"written", "cwd"}:
+            return self.keep(path if named.role == "cwd" else os.path.dirname(path), entry, origin)
         if named.role == "secrets" and self.kind(path, entry) is not None:
             self.warn(path, *_OF_SECRETS, origin)
             return True

@@ -35,6 +35,8 @@ MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 _WILD = re.compile(r"[*?\[]")
+_PLACEHOLDER = ".gitkeep"
+"""What git's users put into an empty directory."""
 _NEVER = frozenset({"__pycache__", "node_modules"})
 _HISTORY = re.compile(r"/\.(?:git|hg|svn)(?:/|\Z)")
 
@@ -74,6 +76,8 @@ class Taking:
     asked: list[str] = field(default_factory=list)
     outside: list[str] = field(default_factory=list)
     scripts: dict[str, Candidate] = field(default_factory=dict)
+    kept: dict[str, tuple[str, Origin]] = field(default_factory=dict)
+    """Directories that the job must find, even if nothing travels in them; entry and origin of each."""
 
     def take(self, path: str, entry: str, origin: Origin, *, wide: bool) -> bool:
         """Takes the files that `path` means; returns whether there is something."""
@@ -87,6 +91,21 @@ class Taking:
         elif kind is None and _WILD.search(path[len(entry) :]):
             self._pattern(path, entry, origin, wide=wide)
         return kind is not None
+
+    def keep(self, directory: str, entry: str, origin: Origin) -> bool:
+        """Notes a directory that a path leads to; returns whether it is there."""
+        is_there = directory.startswith(f"{entry}/") and self.kind(directory, entry) == "directory"
+        if is_there and not self._is_code(directory):
+            self.kept.setdefault(directory, (entry, origin))
+        return is_there
+
+    def keep_empty(self) -> None:
+        """Takes an empty file into each directory in which nothing travels: an archive has no directories."""
+        full = {above for file in self.found for above in _above(file)}
+        for directory, (entry, origin) in self.kept.items():
+            if directory not in full:
+                file = f"{directory}/{_PLACEHOLDER}"
+                self.found[file] = Candidate(file, entry, f"keeps a directory {origin.text}", b"", named=True)
 
     def kind(self, path: str, entry: str) -> str | None:
         """Returns what is at `path`, by listings from `entry` on: what is not there costs no system call."""
@@ -127,6 +146,7 @@ class Taking:
                 self._warn_of_directory(directory, origin)
                 return
         self.add(files, entry, origin)
+        self.keep(directory, entry, origin)
 
     def _is_code(self, directory: str) -> bool:
         return directory in self.code or directory in self.ground.path
@@ -203,6 +223,14 @@ class Taking:
     def shown(self, path: str) -> str:
         """Returns a path as messages have it."""
         return path.removeprefix(f"{self.ground.project}/")
+
+
+def _above(file: str) -> Iterator[str]:
+    """Yields the directories above a file."""
+    directory = os.path.dirname(file)
+    while directory not in {"", "/"}:
+        yield directory
+        directory = os.path.dirname(directory)
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ import pytest
 from raybundle.resolve.driver.project import named_by
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
+from tests.support.bundled import Bundler
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -152,3 +153,58 @@ def test_what_the_job_lists_where_it_has_changed_to_travels(tmp_path: Path, call
     files = {"job.py": source, "work/a.txt": "", "work/b/c.txt": "", "d.txt": ""}
 
     assert {"work/a.txt", "work/b/c.txt"} <= travels(tree(tmp_path / "app", files) / "job.py")
+
+
+WRITES = {
+    "append": "with open('run.log', 'a') as f:\n    f.write('x')\n",
+    "logging": "import logging\nlogging.basicConfig(filename='run.log')\n",
+    "configuration": "import logging.config\nlogging.config.fileConfig('c.ini')\n",
+    "a table": "import yaml\nprint(yaml.safe_load(open('c.yaml')))\n",
+}
+
+
+@pytest.mark.parametrize("kind", WRITES)
+def test_a_log_that_the_job_writes_does_not_travel(tmp_path: Path, kind: str) -> None:
+    files = {"c.ini": "[handler_f]\nargs=('run.log', 'w')\n", "c.yaml": "h:\n  filename: run.log\n"}
+    project = tree(tmp_path / "app", {**files, "job.py": WRITES[kind], "run.log": ""})
+
+    assert "run.log" not in travels(project / "job.py")
+
+
+KEPT = {
+    "it is listed": ("import os\nprint(os.listdir('inbox'))\n", ["inbox"]),
+    "it is gone over": ("from pathlib import Path\nprint(list(Path('inbox').iterdir()))\n", ["inbox"]),
+    "a file is written there": ("open('out/result.txt', 'w').close()\n", ["out"]),
+    "files are written there": (
+        "from pathlib import Path\nO = Path('out')\nfor n in 'ab':\n    (O / f'{n}.txt').write_text('')\n",
+        ["out"],
+    ),
+    "the job changes to it": ("import os\nos.chdir('out')\nopen('x.txt', 'w').close()\n", ["out"]),
+    "the job makes it": ("import os\nos.makedirs('out', exist_ok=True)\nopen('out/x', 'w').close()\n", []),
+    "it has files": ("open('full/result.txt', 'w').close()\nprint(open('full/a.txt').read())\n", []),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_directory_that_the_job_must_find_is_there_although_it_is_empty(tmp_path: Path, kind: str) -> None:
+    source, kept = KEPT[kind]
+    project = tree(tmp_path / "app", {"job.py": source, "full/a.txt": ""})
+    for each in ("inbox", "out", "other"):
+        (project / each).mkdir()
+
+    assert travels(project / "job.py") - {"full/a.txt"} == {f"{each}/.gitkeep" for each in kept}
+
+
+@pytest.mark.slow
+def test_a_job_finds_its_empty_directories_from_the_bundle(tmp_path: Path) -> None:
+    source = (
+        "import os\nprint([each for each in os.listdir('inbox') if each[0] != '.'])\n"
+        "with open('out/x.txt', 'w') as f:\n    print(f.write('abc'))\n"
+    )
+    project = tree(tmp_path / "project", {"job.py": source})
+    (project / "inbox").mkdir()
+    (project / "out").mkdir()
+    bundler = Bundler(project, tmp_path)
+
+    assert bundler.told() == []
+    assert bundler.run().stdout == bundler.here() == "[]\n3\n"
