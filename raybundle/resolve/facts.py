@@ -217,6 +217,10 @@ ENVIRONMENT_FILE = ".env"
 name means that search."""
 
 
+EVERYTHING = ("*?", "**/*?")
+"""Forms of what a job lists, and of what it walks over: each name, and no name that is not known."""
+
+
 class Named(NamedTuple):
     """A path that a source names."""
 

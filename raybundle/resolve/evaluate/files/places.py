@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.symbolic import HERE, START
+from raybundle.resolve.facts import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +105,7 @@ def everything_in(node: ast.Call, last: str, scope: SymbolicScope) -> Iterator[t
         starts: tuple[tuple[PathStart, str], ...] = (("start", "."), ("start", START), ("here", HERE))
         for place, base in starts:
             if any(os.path.normpath(str(each)) == base for each in directories):
-                yield place, os.path.normpath(pattern)
+                yield place, EVERYTHING["**" in pattern]
 
 
 def means_path(value: Value) -> bool:

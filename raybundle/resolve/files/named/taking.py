@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.model import NAMED, Warning
+from raybundle.resolve.facts import EVERYTHING
 from raybundle.resolve.files.data_files import (
     SIZE_LIMIT,
     Candidate,
@@ -35,6 +36,8 @@ MOST_FILES, MOST_BYTES = 1000, 100 * 1024 * 1024
 MOST_SEEN = 20_000
 """Files of a directory that are compared with a pattern."""
 _WILD = re.compile(r"[*?\[]")
+_ANYTHING = frozenset({"*", "**", "**/*"})
+"""Forms of a name that only the running program knows. Beside code, they mean nothing."""
 _PLACEHOLDER = ".gitkeep"
 """What git's users put into an empty directory."""
 _NEVER = frozenset({"__pycache__", "node_modules"})
@@ -121,7 +124,7 @@ class Taking:
         base, pattern = _split(path[len(entry) + 1 :])
         base = f"{entry}/{base}".rstrip("/")
         if self.kind(base, entry) == "directory" and (wide or base != entry):
-            whole = pattern in {"*", "**", "**/*"} and not self._is_code(base)
+            whole = pattern in _ANYTHING or (pattern in EVERYTHING and not self._is_code(base))
             self._directory(base, "" if whole else pattern, entry, origin)
 
     def _directory(self, directory: str, pattern: str, entry: str, origin: Origin) -> None:
