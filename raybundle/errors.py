@@ -29,10 +29,13 @@ RaybundleError                 1   unexpected
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from typing_extensions import Self
 
 UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What a reader of documents raises if one is damaged or has another shape."""
@@ -55,6 +58,12 @@ class RaybundleError(Exception):
         super().__init__(message)
         self.hint = hint
         self.places = tuple(places)
+
+    def reworded(self, message: str, *, hint: str | None) -> Self:
+        """Returns the same error with what is known where it is told."""
+        other = copy(self)
+        other.args, other.hint = (message,), hint
+        return other
 
 
 class UsageError(RaybundleError):

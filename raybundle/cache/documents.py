@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from raybundle.cache.identity import find_identity, is_young
 from raybundle.cache.own_code import OWN, digest_of, own_code, state_of
-from raybundle.cache.room import make_room, touch
+from raybundle.cache.room import ABANDONED, make_room, touch
 from raybundle.directories import is_private, make_private, open_regular
 from raybundle.errors import UNREADABLE
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+INCOMING = "incoming"
+"""The folder of the cache for unfinished work."""
 _LARGEST = 1 << 29
 """Bytes of the largest document that is read: an answer of 13,000 modules has some ten million."""
 
@@ -70,6 +72,17 @@ class Cache:
     def path(self, kind: Kind, name: str) -> Path:
         """Returns the file of a document."""
         return self.directory / kind.folder / name
+
+    def incoming(self) -> Path:
+        """Returns the directory for unfinished work; what was left there a day ago is gone.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        incoming = self.directory / INCOMING
+        make_private(incoming)
+        make_room(incoming, 0, self.clock(), ABANDONED)
+        return incoming
 
     def recall(self, kind: Kind, name: str, parse: Callable[[Any], T]) -> T | None:
         """Returns what `parse` makes of the answer that `keep` kept.

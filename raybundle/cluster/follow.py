@@ -173,7 +173,7 @@ def _ask(client: JobsClient, submission_id: str, patience: float | None) -> JobI
     except ClusterError as error:
         if patience is None:
             raise
-        raise type(error)(
+        raise error.reworded(
             f"{error}; job {submission_id} may still be running",
             hint=f"`raybundle attach {submission_id}` follows it again",
         ) from error

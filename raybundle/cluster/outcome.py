@@ -99,7 +99,7 @@ def _failure(info: JobInfo, log_end: str) -> JobError:
         return _boot_error(line)
     if could_not_start(info):
         kind = f" ({info.error_type})" if info.error_type else ""
-        node = _named_node(info)
+        node = named_node(info)
         place = f" on node {node}" if node else ""
         return JobStartError(
             f"job {info.submission_id} could not start{place}{kind}: {_lines_that_matter(info.message)}"
@@ -207,7 +207,7 @@ def could_not_start(info: JobInfo) -> bool:
     return never_ran or _ENVIRONMENT_ERROR in info.message
 
 
-def _named_node(info: JobInfo) -> str | None:
+def named_node(info: JobInfo) -> str | None:
     """Returns the address of the node in Ray's message, else that of the driver's node."""
     named = _NODE.search(info.message)
     return named.group(1) if named else urlsplit(info.node or "").hostname

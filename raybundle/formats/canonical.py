@@ -34,8 +34,19 @@ def parse_digest(text: str) -> Digest:
     Raises:
         BundleError: `text` is not `sha256:` and 64 lower-case hex digits.
     """
+    try:
+        return read_digest(text)
+    except ValueError:
+        hint = "a digest is `sha256:` and 64 lower-case hex digits"
+        raise BundleError(f"not a digest: {text!r}", hint=hint) from None
+
+
+def read_digest(text: str) -> Digest:
+    """Returns a digest that a document of the store holds.
+
+    Raises:
+        ValueError: it is not one.
+    """
     if not _DIGEST.fullmatch(text):
-        raise BundleError(
-            f"not a digest: {text!r}", hint="a digest is `sha256:` and 64 lower-case hex digits"
-        )
+        raise ValueError(text)
     return Digest(text)

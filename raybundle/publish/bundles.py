@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from raybundle.bundle.layers.byte_code import ByteCode
+    from raybundle.bundle.values import Manifest
     from raybundle.config import Settings
     from raybundle.model import Digest
     from raybundle.planning import Listener, Plan
@@ -289,6 +290,25 @@ def _graph(planned: Plan) -> bytes:
     return graph if len(graph) <= LARGEST_DOCUMENT else canonical_json({**document, "edges": []})
 
 
+def read_bundle(store: Store, digest: Digest) -> tuple[Manifest, list[tuple[str, str]]]:
+    """Returns the manifest of a bundle, and the keys and boots of its archives, of which it has one at least.
+
+    Raises:
+        ObjectMissingError: the store has no such bundle, or no archive of it.
+        DigestMismatchError: its manifest is not what its digest says.
+    """
+    manifest = layout.read_twice(
+        lambda: layout.get_document(store, layout.manifest_key(digest)),
+        lambda data: parse_manifest(data, digest),
+    )
+    archives = layout.find_archives(store, digest)
+    if not archives:
+        raise ObjectMissingError(
+            f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
+        )
+    return manifest, archives
+
+
 def find_bundle(store: Store, ref: str) -> Stored:
     """Returns a bundle of the store by a REF: a digest, the start of one, a name, or the id of a run.
 
@@ -300,15 +320,7 @@ def find_bundle(store: Store, ref: str) -> Stored:
     layout.require_format(store)
     found = find_ref(store, ref)
     digest = found.digest
-    manifest = layout.read_twice(
-        lambda: layout.get_document(store, layout.manifest_key(digest)),
-        lambda data: parse_manifest(data, digest),
-    )
-    archives = layout.find_archives(store, digest)
-    if not archives:
-        raise ObjectMissingError(
-            f"bundle {digest} has no archive in {store.url}", hint="build it again from its sources"
-        )
+    manifest, archives = read_bundle(store, digest)
     require_data(store, manifest)
     ours = boot_digest(read_boot())
     ordered = sorted(archives, key=lambda archive: (archive[1] != ours, archive))

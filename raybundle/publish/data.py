@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from raybundle.bundle.delivery import Packed
-from raybundle.cache.room import ABANDONED, make_room
 from raybundle.content import chunks_of, read
-from raybundle.directories import make_private
 from raybundle.errors import DigestMismatchError, ObjectMissingError
 from raybundle.node.cache.raybundle_record import LARGE
 from raybundle.publish.layout import data_key, find_entries, find_sizes
@@ -128,10 +126,7 @@ def require_data(store: Store, manifest: Manifest) -> None:
 
 def scratch_of(cache: Cache) -> Path | None:
     """Returns the cache's directory for unfinished work; None if it cannot be made."""
-    incoming = cache.directory / "incoming"
     try:
-        make_private(incoming)
-        make_room(incoming, 0, cache.clock(), ABANDONED)
+        return cache.incoming()
     except OSError:
         return None
-    return incoming

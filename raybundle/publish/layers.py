@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from raybundle.bundle.delivery import Packed
 from raybundle.bundle.layers.archive import CHUNK, check_archive, layer_members, unwritable, write_archive
 from raybundle.bundle.layers.describe import kept_document
-from raybundle.cache.room import ABANDONED, make_room
-from raybundle.directories import make_private
+from raybundle.cache.documents import INCOMING
 from raybundle.errors import BundleError, DamagedCacheError, DigestMismatchError
 from raybundle.model import Digest
 from raybundle.publish.layout import byte_code_key, find_entries, get_soon, layer_key, read_twice, soon
@@ -85,13 +84,10 @@ class LayerSender:
         return known is not None
 
     def _put_waiting(self, waiting: Sequence[LayerObject], there: dict[str, Entry | None]) -> int:
-        incoming = self.cache.directory / "incoming"
         try:
-            make_private(incoming)
-            make_room(incoming, 0, self.cache.clock(), ABANDONED)
-            scratch = TemporaryDirectory(prefix=".", dir=incoming)
+            scratch = TemporaryDirectory(prefix=".", dir=self.cache.incoming())
         except OSError as error:
-            raise unwritable("layers", incoming, error) from error
+            raise unwritable("layers", self.cache.directory / INCOMING, error) from error
         try:
             with scratch:
                 return self._put_all(waiting, there, Path(scratch.name))

@@ -12,8 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybundle.errors import StoreAccessError, StoreError, UsageError
-from raybundle.formats.canonical import canonical_json
-from raybundle.model import Digest
+from raybundle.formats.canonical import canonical_json, read_digest
 from raybundle.publish.layout import (
     FORMAT,
     FORMAT_MARK,
@@ -28,6 +27,7 @@ from raybundle.publish.layout import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from raybundle.model import Digest
     from raybundle.store.base import Store
 
 NAME_TRIES = 100
@@ -275,7 +275,7 @@ def _now() -> str:
 
 def parse_version(number: int, document: dict[str, Any]) -> Version:
     """Returns the version in a document of this number; raises one of `UNREADABLE` if it is another."""
-    return Version(number, parse_digest(document["bundle"]), _recorded(document))
+    return Version(number, read_digest(document["bundle"]), _recorded(document))
 
 
 def parse_move(number: int, document: dict[str, Any]) -> Move:
@@ -291,15 +291,3 @@ def _recorded(document: dict[str, Any]) -> datetime:
     if document["format"] != FORMAT or recorded.tzinfo is None:
         raise ValueError(document)
     return recorded
-
-
-def parse_digest(text: str) -> Digest:
-    """Returns a digest that a document holds.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    digits = text.removeprefix("sha256:")
-    if not HEX_DIGEST.fullmatch(digits):
-        raise ValueError(text)
-    return Digest(f"sha256:{digits}")

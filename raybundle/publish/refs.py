@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.errors import ObjectMissingError, UsageError
+from raybundle.formats.canonical import read_digest
 from raybundle.model import Digest
 from raybundle.publish.layout import NAME, SHORT_DIGEST, check_name, manifest_key, read_object, run_key_in
 from raybundle.publish.names import (
@@ -13,7 +14,6 @@ from raybundle.publish.names import (
     NUMBER,
     current,
     history,
-    parse_digest,
     parse_moment,
     read_version,
     version_at,
@@ -73,7 +73,7 @@ def find_ref(store: Store, ref: str) -> Found:
             return _named(store, ref, current(store, ref, known))
     key = find_run(store, ref)
     if key is not None:
-        return Found(read_object(store, key, lambda record: parse_digest(record["bundle"]), _HINT), run=key)
+        return Found(read_object(store, key, lambda record: read_digest(record["bundle"]), _HINT), run=key)
     if is_digest:
         return Found(_only(store, ref, []))
     check_name(ref)

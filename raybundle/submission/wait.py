@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +11,7 @@ from urllib.parse import urlsplit
 
 from raybundle.cluster.follow import follow
 from raybundle.cluster.jobs import JobsClient
-from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error
+from raybundle.cluster.outcome import boot_line, could_not_start, exit_code, job_error, named_node
 from raybundle.errors import JobFailedError, JobLostError, JobStartError, StoreError
 from raybundle.publish.runs.records import LOST, record_end
 from raybundle.submission.deliver import find_damage
@@ -32,10 +31,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A job that ended: what the cluster says, the error unless it succeeded, seconds in queue and run."""
+    """A job that ended: what the cluster says, how it counts, seconds in queue and run."""
 
     info: JobInfo
     error: JobError | None
+    code: int
     queue: float
     run: float
     notes: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ def wait(
         end_run(submission.store, run, info, code)
     except StoreError as failure:
         notes.append(f"the end of the run is not recorded: {failure}")
-    return Ended(info, why, followed.queue, followed.run, (*notes, *seen.notes()))
+    return Ended(info, why, code, followed.queue, followed.run, (*notes, *seen.notes()))
 
 
 def _followed(submission: Submission, follows: Callable[..., Followed]) -> Followed:
@@ -184,5 +184,4 @@ def _layer_of(stored: Stored, key: str) -> str:
 
 def _node(submission: Submission, info: JobInfo) -> str:
     """Returns the node that could not unpack the archive: the one in the message, else the head."""
-    named = re.search(r"(?:ip=|node_ip[^0-9]{1,4}|on node )([0-9.]{7,15})", info.message)
-    return named.group(1) if named else f"{urlsplit(submission.cluster.client.address).hostname} (head)"
+    return named_node(info) or f"{urlsplit(submission.cluster.client.address).hostname} (head)"

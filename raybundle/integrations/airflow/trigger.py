@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -19,7 +20,7 @@ from raybundle.integrations.airflow.outcome import is_final, text_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from raybundle.cluster.jobs import JobInfo
+    from raybundle.cluster.jobs import JobInfo, JobsClient
 
 OUTAGE = 300.0
 """Seconds for which the cluster may not answer; a retry of the task follows the job again."""
@@ -110,6 +111,10 @@ class RayBundleTrigger(BaseTrigger):
     async def _watched(self) -> tuple[JobInfo, RaybundleError | None]:
         """Returns the job once it has ended, and the limit that it met, if it met one."""
         client = await _in_thread(self._hook.client)
+        with closing(client):
+            return await self._followed(client)
+
+    async def _followed(self, client: JobsClient) -> tuple[JobInfo, RaybundleError | None]:
         limits = Limits(_left(self.deadline), _left(self.start_deadline))
         watch = Watch(client, self.submission_id, limits, time.monotonic(), longest=self.poll_interval)
         silent_since: float | None = None
@@ -123,7 +128,6 @@ class RayBundleTrigger(BaseTrigger):
                 await asyncio.sleep(self.poll_interval)
                 continue
             if info.ended:
-                client.close()
                 return info, watch.late_end(info)
             silent_since = None
             await asyncio.sleep(watch.delay())

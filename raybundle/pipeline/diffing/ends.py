@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.graph_document import graph_document
-from raybundle.bundle.manifest import parse_manifest
 from raybundle.bundle.values import ScriptEntry
 from raybundle.content import read
 from raybundle.errors import UNREADABLE, BundleError, ObjectMissingError
 from raybundle.pipeline.rebuilding import plan_again
 from raybundle.publish import layout
+from raybundle.publish.bundles import read_bundle
 from raybundle.publish.content.pulling import opened_archive
 from raybundle.publish.refs import find_ref
 from raybundle.publish.stored import Stored
@@ -97,12 +97,7 @@ def stored_of(shelf: Shelf, digest: Digest) -> Stored:
         ObjectMissingError: the store has no such bundle, or no archive of it.
         BundleError: its manifest is damaged.
     """
-    manifest = parse_manifest(layout.get_document(shelf.store, layout.manifest_key(digest)), digest)
-    archives = layout.find_archives(shelf.store, digest)
-    if not archives:
-        raise ObjectMissingError(
-            f"bundle {digest} has no archive in {shelf.store.url}", hint="build it again from its sources"
-        )
+    manifest, archives = read_bundle(shelf.store, digest)
     return Stored(digest, manifest, *archives[0])
 
 

@@ -115,7 +115,7 @@ class _Following:
         try:
             return self._client.applications(PATIENCE)
         except ClusterError as error:
-            raise type(error)(f"{error}; Serve goes on with the configuration", hint=STATUS) from error
+            raise error.reworded(f"{error}; Serve goes on with the configuration", hint=STATUS) from error
 
     def _wait(self, open_names: list[str]) -> None:
         passed = time.monotonic() - self._begin

@@ -119,7 +119,7 @@ def unreached(reader: Reader, units: Units, now: Now, free: AbstractSet[str] | N
     kept |= {name for name, unit in of["bundles"].items() if not _is_free(unit, free)}
     kept |= {name for name, unit in of["bundles"].items() if not now.is_past(unit.modified)}
     used = {key for each in leased.values() for key in each.keys} | _used(reader, units, kept, roots)
-    stems = {key.rpartition("/")[2].removesuffix(".zip") for key in used}
+    stems = {layout.archive_name(key) for key in used}
     gone += [unit for name, unit in sorted(of["bundles"].items()) if name not in kept]
     for kind in ("layers", "data"):
         rest = of[kind].items()

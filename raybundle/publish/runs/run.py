@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from raybundle.publish.names import parse_digest
+from raybundle.formats.canonical import read_digest
 from raybundle.version import __version__
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def parse_run(document: dict[str, Any]) -> Run:
     own = {"schema_version", "id", "bundle", "address", "cwd", "started", "session"}
     return Run(
         document["id"],
-        parse_digest(document["bundle"]),
+        read_digest(document["bundle"]),
         tuple(words),
         dict(env),
         document["address"],

@@ -73,7 +73,8 @@ def _locked(file: Path) -> Iterator[dict[str, Any]]:
             known: dict[str, Any] = json.loads(data)["stores"]
             for versions in known.values():
                 for each in versions.values():
-                    each["version"] + 1, each["bundle"] + ""
+                    if not (isinstance(each["version"], int) and isinstance(each["bundle"], str)):
+                        raise TypeError(each)
         except (NotRegularError, *UNREADABLE) as error:
             raise UntrustedError(
                 f"{file} is damaged", hint="remove it: versions are remembered anew"

@@ -171,7 +171,7 @@ class _Walk:
     def add(self, traced: Iterable[TracedModule]) -> None:
         """Reaches the modules that only runs have shown, and all that each imports before the next."""
         left = list(traced)
-        while left := [each for each in left if each.name not in {**self.reached, **self.third_party}]:
+        while left := [each for each in left if not self._knows(each.name)]:
             each = next((each for each in left if each.importer in self.reached), left[0])
             importer = self.reached.get(each.importer, self.reached[self.start.name])
             line = each.line if importer.name == each.importer else 1
@@ -179,6 +179,9 @@ class _Walk:
                 self.reach(Place(importer.name, importer.found.file, line, "trace"), each.name)
             self.run()
             left.remove(each)
+
+    def _knows(self, name: str) -> bool:
+        return name in self.reached or name in self.third_party
 
     def take(self, name: str, found: FirstParty | Namespace) -> None:
         """Adds a first-party module, once."""

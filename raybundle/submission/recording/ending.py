@@ -108,6 +108,8 @@ def refresh(
             completed += client is not None and _complete(store, run, client)
         except (ClusterError, UsageError) as error:
             notify(f"warning: the runs of {run.address} stay open: {error}")
+            if (client := clients.get(run.address)) is not None:
+                client.close()
             clients[run.address] = None
     for client in filter(None, clients.values()):
         client.close()
