@@ -41,7 +41,7 @@ def add_completion(parser: ArgumentParser) -> None:
     parser.add_argument("shell", choices=["bash", "zsh", "fish"])
 
 
-def add_report(add: Callable[[str, str, str], ArgumentParser]) -> ArgumentParser:
+def add_report_command(add: Callable[[str, str, str], ArgumentParser]) -> ArgumentParser:
     """Adds the command and returns its parser; other commands that take a target share its options."""
     text = "Write a bundle, or a run of it, as one page for a browser: sizes, imports, path, changes, time."
     report = add("report", text, "report [options] TARGET|REF|RUN -o FILE.html")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from raybundle.cli.command_parser import CommandParser, Parser
 from raybundle.cli.examples import epilog
-from raybundle.cli.export_options import add_completion, add_export, add_init, add_report
+from raybundle.cli.export_options import add_completion, add_export, add_init, add_report_command
 from raybundle.cli.options import (
     add_connection,
     add_global,
@@ -219,7 +219,7 @@ def _add_target_commands(add: _Add) -> None:
         "Run the target here, and record in raybundle-trace.json what it imports and opens.",
         "trace [options] TARGET [ARGS…] | trace [options] -m MODULE [ARGS…]",
     )
-    for command in (submit, plan, build, why, trace, add_report(add)):
+    for command in (submit, plan, build, why, trace, add_report_command(add)):
         add_resolve(command, runs=command is trace)
     add_submission(submit)
     plan.add_argument("--format", choices=["text", "json", "markdown"], help="`json` is the same as --json")

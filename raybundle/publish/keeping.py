@@ -12,9 +12,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from raybundle.errors import ObjectMissingError
-from raybundle.formats.canonical import canonical_json
+from raybundle.formats.canonical import canonical_json, read_digest
 from raybundle.publish.layout import FORMAT, find_sizes, layer_key, manifest_key, read_object
-from raybundle.publish.names import parse_digest
 from raybundle.publish.stored import data_of
 
 if TYPE_CHECKING:
@@ -140,7 +139,7 @@ def parse_lease(document: dict[str, Any]) -> Lease:
     """Returns the lease in a document; raises one of `UNREADABLE` if it is another."""
     if document["format"] != FORMAT:
         raise ValueError(document)
-    return Lease(parse_digest(document["bundle"]), _texts(document["keys"]))
+    return Lease(read_digest(document["bundle"]), _texts(document["keys"]))
 
 
 def parse_notice(document: dict[str, Any]) -> frozenset[str]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
     """Takes how many bytes are done, and of how many."""
 
-LARGE_BYTES = 8 << 20
+IN_PARTS_FROM = 8 << 20
 """Bytes from which an object is sent in parts from its file, one at a time: parts are in memory."""
 
 
@@ -141,14 +141,14 @@ class LayerSender:
         return packed.size
 
     def _send(self, each: LayerObject, path: Path, size: int) -> str | None:
-        if size < LARGE_BYTES:
+        if size < IN_PARTS_FROM:
             return self.store.put_new(each.key, path.read_bytes())
         with self._one_by_one:
             return self.store.put_new_chunks(each.key, lambda: _chunks(path))
 
     def _verify(self, each: LayerObject, there: Entry | None) -> None:
         """Checks an object that others have put there; its mark is from before it is read."""
-        if there is None or there.size < LARGE_BYTES:
+        if there is None or there.size < IN_PARTS_FROM:
             packed = read_twice(
                 lambda: get_soon(self.store, each.key), lambda data: self._checked(each, io.BytesIO(data))
             )

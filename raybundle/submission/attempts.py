@@ -202,7 +202,6 @@ def _note_accepted(submission: Submission, seconds: Mapping[str, float]) -> None
 
 def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     # The job is on its way: what follows it is loaded while it waits for a node.
-    from raybundle.cluster.outcome import exit_code  # noqa: PLC0415 - as said
     from raybundle.submission.wait import wait  # noqa: PLC0415 - as said
 
     try:
@@ -218,8 +217,7 @@ def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
         watch.listener.warn(note)
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
     watch.listener.note(_took(order, ended))
-    code = exit_code(ended.info, ended.error, own=watch.own_code)
-    return Outcome(submission, ended.info.status, code, ended.error, ended.info)
+    return Outcome(submission, ended.info.status, ended.code, ended.error, ended.info)
 
 
 def _log(

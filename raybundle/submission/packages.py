@@ -9,7 +9,8 @@ import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from raybundle.errors import DigestMismatchError
-from raybundle.formats.deterministic_zip import member_of
+from raybundle.formats.deterministic_zip import member_info, member_of
+from raybundle.publish.layout import archive_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +21,6 @@ PART = 24 << 20
 """Bytes of other packages, of which a few are in memory at the same time."""
 ROOM = 4096
 """Bytes of a package that are reserved for the names of its two members and the zip's directory."""
-_TIME = (1980, 1, 1, 0, 0, 0)
-_UNIX, _MODE = 3, 0o100644 << 16
 
 
 class Package(NamedTuple):
@@ -75,7 +74,7 @@ def data_packages(sha256: str, stream: BinaryIO, largest: int = PART) -> Iterato
 
 
 def _parts(key: str, largest: int, document: bytes, content: BinaryIO, checksum: int) -> Iterator[Package]:
-    stem, found = key.rpartition("/")[2].removesuffix(".zip"), 0
+    stem, found = archive_name(key), 0
     step = largest - len(document) - ROOM
     content.seek(0)
     for number, data in enumerate(iter(lambda: content.read(step), b"")):
@@ -97,7 +96,7 @@ def _members(key: str, archive: BinaryIO) -> tuple[bytes, BinaryIO, int]:
         read_member,
     )
 
-    stem = key.rpartition("/")[2].removesuffix(".zip")
+    stem = archive_name(key)
     expected = f"a document of sha256 {stem[-64:]}"
     try:
         with zipfile.ZipFile(archive) as zipped:
@@ -130,7 +129,5 @@ def _pack(members: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
         for name, data in sorted(members.items()):
-            info = zipfile.ZipInfo(name, _TIME)
-            info.create_system, info.external_attr = _UNIX, _MODE
-            zipped.writestr(info, data)
+            zipped.writestr(member_info(name, compression=zipfile.ZIP_STORED), data)
     return buffer.getvalue()
