@@ -98,7 +98,7 @@ class Watch:
         except ClusterError as error:
             stopped, why = False, f"it could not be stopped: {error}"
         if not stopped:
-            raise type(late)(f"{late}; {why}", hint=f"`raybundle stop {self.id}` tries again") from None
+            raise late.reworded(f"{late}; {why}", hint=f"`raybundle stop {self.id}` tries again") from None
 
     def _met_limit(self, now: float, info: JobInfo) -> JobError | None:
         passed = now - self.begin

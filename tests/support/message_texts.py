@@ -84,7 +84,7 @@ class _Source:
 
     def _index(self, file: Path, node: ast.AST, scope: tuple[ast.AST, ...]) -> None:
         for child in children(node):
-            if isinstance(child, ast.Call) and (name := _called_name(child)):
+            if isinstance(child, ast.Call) and (name := _name(child.func)):
                 where = f"{file}:{child.lineno}"
                 self.calls.setdefault(name, []).append(_Call(child, name, scope, where))
             if isinstance(child, ast.Raise) and isinstance(child.exc, ast.Call):
@@ -106,7 +106,7 @@ class _Source:
             "warn": "warning",
             "Answer": "2",
             "ArgumentTypeError": "2",
-            "type()": "",
+            "reworded": "",
         }
         for name, found in vars(errors).items():
             if isinstance(found, type) and issubclass(found, errors.RaybundleError):
@@ -296,11 +296,6 @@ def _parts(node: ast.AST | None) -> list[ast.expr]:
             return [value]
         case _:
             return []
-
-
-def _called_name(call: ast.Call) -> str:
-    """Return the name of a call; `type()` for `type(error)(…)`, which has none."""
-    return f"{_name(call.func.func)}()" if isinstance(call.func, ast.Call) else _name(call.func)
 
 
 def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
