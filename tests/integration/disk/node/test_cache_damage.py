@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from types import CodeType
 from typing import TYPE_CHECKING
 
@@ -343,15 +343,16 @@ def shared(python: Path) -> Iterator[tuple[Unpacked, Path]]:
     """A node whose cache is in a directory for all users, as /tmp is, and a directory of the other user."""
     if os.geteuid() != 0:
         lacking("only root can become another user")
-    with TemporaryDirectory(dir="/tmp") as name:
-        base = Path(name)
-        base.chmod(0o755)
-        node = made(base / "job", python)
-        node.private.parent.chmod(0o1777)
-        own = base / "own"
-        own.mkdir()
-        os.chown(own, STRANGER, STRANGER)
-        yield node, own
+    base = Path(mkdtemp(dir="/tmp"))
+    base.chmod(0o755)
+    node = made(base / "job", python)
+    node.private.parent.chmod(0o1777)
+    own = base / "own"
+    own.mkdir()
+    os.chown(own, STRANGER, STRANGER)
+    yield node, own
+    while base.exists():  # the reaper of the scratch may still work
+        shutil.rmtree(base, ignore_errors=True)
 
 
 def test_another_user_of_the_node_reads_and_changes_nothing_of_the_cache(
