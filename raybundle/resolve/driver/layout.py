@@ -154,6 +154,18 @@ def _named(settings: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from ((folder, "tool.poetry.packages") for folder in _texts([value_at(each, "from")]))
 
 
+def renamed_packages(project: str, directories: Directories) -> dict[str, tuple[str, str]]:
+    """Returns the packages that an install calls otherwise than their folder: name, folder and setting."""
+    settings, found = _settings(project, directories), dict[str, tuple[str, str]]()
+    for key in _MAPPED:
+        pairs = _pairs(value_at(settings, key))
+        found |= {name: (folder, key) for name, folder in pairs if name and not [*_above(folder, name)]}
+    for key in _REWRITTEN:
+        pairs = _pairs(value_at(settings, key))
+        found |= {name: (folder, key) for folder, name in pairs if name and not [*_above(folder, name)]}
+    return found
+
+
 def _named_in_setup_cfg(folder: str, directories: Directories) -> Iterator[tuple[str, str]]:
     text = _text(folder, "setup.cfg", directories)
     if "options" not in text:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError, Place, UnresolvedImportError
+from raybundle.resolve.driver.layout import renamed_packages
+from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.missing.absent import hint_of_missing
 from raybundle.resolve.missing.elsewhere import roots_hint
 from raybundle.resolve.walk.warnings import PY_MODULES
@@ -61,6 +63,14 @@ def _hints(resolution: Resolution, remedy: Remedy | None) -> Iterator[str]:
     if remedy and settled:
         yield roots_hint(remedy, resolution.project)
     left = [each for each in resolution.missing if each.name not in settled]
+    renamed = renamed_packages(str(resolution.project), Directories()) if left else {}
+    for name in sorted({each.name.partition(".")[0] for each in left} & renamed.keys()):
+        folder, setting = renamed[name]
+        yield (
+            f"{setting} of pyproject.toml installs `{folder}` as `{name}`: rename the folder to `{name}`, or "
+            "install the project without --editable"
+        )
+    left = [each for each in left if each.name.partition(".")[0] not in renamed]
     if left:
         yield hint_of_missing(left, resolution.interpreter)
 

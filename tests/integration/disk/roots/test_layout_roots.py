@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,9 @@ from raybundle.cache.documents import Cache
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.answers.answers import answer
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.booting import make_venv
+from tests.support.bundled import Bundler
+from tests.support.installed import install
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -260,3 +265,35 @@ def test_projects_that_are_required_by_their_path_are_roots_with_their_own_layou
         "project:gym-kit": "required by pyproject.toml: gym-kit",
         "root:1": "../libs/src/",
     }
+
+
+RENAMES = {
+    "setuptools": '[tool.setuptools.package-dir]\nnewname = "lib"\n',
+    "scikit-build": '[tool.scikit-build.wheel.packages]\nnewname = "lib"\n',
+    "hatch": '[tool.hatch.build.targets.wheel.sources]\n"lib" = "newname"\n',
+}
+
+
+@pytest.mark.parametrize("tool", RENAMES)
+def test_a_package_that_is_installed_under_another_name_is_told_with_what_settles_it(
+    tmp_path: Path, tool: str
+) -> None:
+    core = {"lib/__init__.py": "", "lib/core.py": "print('done')\n", "job.py": "import newname.core\n"}
+    make_venv(tmp_path / "env", sys.executable)
+    [site] = (tmp_path / "env").glob("lib/python3*/site-packages")
+    project = tree(tmp_path / "p", {"pyproject.toml": RENAMES[tool], **core})
+    bundler = Bundler(project, tmp_path, tmp_path / "env" / "bin" / "python")
+
+    [told] = bundler.told()
+    install(site, "own", {"newname/__init__.py": b"", "newname/core.py": b"print('done')\n"})
+    installed = bundler.told()
+    shutil.rmtree(site / "own-1.0.dist-info")
+    shutil.rmtree(site / "newname")
+    (project / "lib").rename(project / "newname")
+
+    expected = "of pyproject.toml installs `lib` as `newname`: rename the folder to `newname`, or install the"
+    assert told.startswith("cannot find `newname.core`, imported at job.py:1 | tool.")
+    assert expected in told
+    assert installed == []
+    assert bundler.told() == []
+    assert bundler.run().stdout == "done\n"
