@@ -29,7 +29,7 @@ _NEVER = re.compile(
     r"|flac|ogg|mp4|avi|mkv|mov|whl|egg|jar)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z"
 )
 """Suffixes that pickles do not have."""
-_TEXT = re.compile(r"(?i)\.(?:csv|tsv|txt|jsonl|ndjson|lst|list|scp)\Z")
+_TEXT = re.compile(r"(?i)\.(?:csv|tsv|txt|jsonl|ndjson|lst|list|scp|sql|xml|properties)\Z")
 LARGEST_TEXT = 16 * 1024 * 1024
 """Bytes of a text that is searched for pickles, a sixth of a second."""
 _MAGIC = re.compile(

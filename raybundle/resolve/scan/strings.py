@@ -83,7 +83,7 @@ _LIST_OF_MODULES = re.compile(
 LIST_LIMIT = 1024 * 1024
 """Bytes of a text that is searched for paths, which takes about a tenth of a second."""
 _LONGEST_PATH = 250
-_BETWEEN = re.compile(rb"[\s,;|'\"\[\](){}<>]+")
+_BETWEEN = re.compile(rb"[\s,;|='\"\[\](){}<>]+")
 """Separates the values of a line in CSV, TSV, JSON and plain text."""
 _PATH_IN_LIST = re.compile(rb"(?:\.{1,2}/)*[\w-][^:*?\\]*(?:/[^:*?\\]+|\.[A-Za-z]\w{0,9})\Z")
 

@@ -19,6 +19,7 @@ from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Or
 from raybundle.resolve.evaluate.files.places import (
     defaults,
     everything_in,
+    files_of_query,
     given_paths,
     inside,
     is_found,
@@ -328,6 +329,7 @@ class _Search:
         found = scope.values(node)
         listed = [item for each in found if isinstance(each, list) for item in each]
         values = [each for each in (*found, *listed) if isinstance(each, (str, PurePath))]
+        values += [path for each in values for path in files_of_query(each)]
         for value in values:
             as_path = wide or means_path(value)
             for place, path in places(value, wide=as_path):

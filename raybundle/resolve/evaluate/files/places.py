@@ -31,6 +31,8 @@ _UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
 _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
 _RELATIVE_URL = re.compile(r"\Afile:(?://)?(?=[^/])")
 """Begins the place of hydra's configuration if that is in a directory below the current one."""
+_OF_QUERY = re.compile(r"(?i)(?:\b(?:from|join)\s+|\b(?:read|scan)_\w+\s*\(\s*\[?\s*)'([^'\n]+\.\w+)'")
+"""A file as DuckDB and polars take it in the place of a table."""
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")
 
 
@@ -106,6 +108,11 @@ def everything_in(node: ast.Call, last: str, scope: SymbolicScope) -> Iterator[t
         for place, base in starts:
             if any(os.path.normpath(str(each)) == base for each in directories):
                 yield place, EVERYTHING["**" in pattern]
+
+
+def files_of_query(value: str | PurePath) -> list[str]:
+    """Returns the files that a query in SQL reads: `select * from 'data/*.csv'`."""
+    return _OF_QUERY.findall(value) if isinstance(value, str) and "'" in value else []
 
 
 def means_path(value: Value) -> bool:

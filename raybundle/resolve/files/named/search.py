@@ -19,7 +19,7 @@ from raybundle.resolve.files.data_files import (
     Candidate,
     is_code,
 )
-from raybundle.resolve.files.named.taking import MOST_BYTES, MOST_FILES, Origin, Taking
+from raybundle.resolve.files.named.taking import MOST_BYTES, MOST_FILES, Origin, Taking, parents_of
 from raybundle.resolve.files.secret_names import secret_fault
 from raybundle.resolve.find.finder import FirstParty
 from raybundle.resolve.scan.strings import is_config, is_shell
@@ -175,7 +175,8 @@ class _Search(Taking):
         if wide and os.path.isdir(path) and path != top and path not in self.code | self.ground.path:
             listing = self.ground.directories.list(path)
             is_data = bool(listing.files) and not any(map(is_code, listing.files))
-        if is_data and not any(each.text.startswith(f"{path} ") for each in self.warnings):
+        told = {each.text.partition(" is left out")[0] for each in self.warnings}
+        if is_data and told.isdisjoint((path, *parents_of(path))):
             way = f"`--working-dir {top}` makes that the project's root"
             if top in {"/", os.path.expanduser("~")}:
                 way = "copy it into the project"

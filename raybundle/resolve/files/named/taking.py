@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from raybundle.resolve.files.data_files import (
     path_expression,
     without_excluded,
 )
-from raybundle.resolve.files.secret_names import secret_fault
+from raybundle.resolve.files.secret_names import is_public_pem, secret_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,7 +105,7 @@ class Taking:
 
     def keep_empty(self) -> None:
         """Takes an empty file into each directory in which nothing travels: an archive has no directories."""
-        full = {above for file in self.found for above in _above(file)}
+        full = {above for file in self.found for above in parents_of(file)}
         for directory, (entry, origin) in self.kept.items():
             if directory not in full:
                 file = f"{directory}/{_PLACEHOLDER}"
@@ -199,7 +200,7 @@ class Taking:
 
     def fault(self, file: str, entry: str, limit: int | None = SIZE_LIMIT) -> tuple[str, str] | None:
         """Returns why a file cannot travel, and what to do."""
-        if fault := secret_fault(file[len(entry) + 1 :]):
+        if (fault := secret_fault(file[len(entry) + 1 :])) and not _is_public(file):
             return fault
         real = leads_out(file, self.ground.allowed, self.ground.directories)
         if real is not None:
@@ -228,7 +229,16 @@ class Taking:
         return path.removeprefix(f"{self.ground.project}/")
 
 
-def _above(file: str) -> Iterator[str]:
+def _is_public(file: str) -> bool:
+    """Returns whether a file of keys has public ones only, such as the certificates of an authority."""
+    if not file.lower().endswith(".pem"):
+        return False
+    with suppress(OSError):
+        return os.stat(file).st_size <= SIZE_LIMIT and is_public_pem(Path(file).read_bytes())
+    return False
+
+
+def parents_of(file: str) -> Iterator[str]:
     """Yields the directories above a file."""
     directory = os.path.dirname(file)
     while directory not in {"", "/"}:

@@ -11,6 +11,7 @@ from raybundle.resolve.driver.project import named_by
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
 from tests.support.bundled import Bundler
+from tests.support.planted import pem
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
@@ -208,3 +209,59 @@ def test_a_job_finds_its_empty_directories_from_the_bundle(tmp_path: Path) -> No
 
     assert bundler.told() == []
     assert bundler.run().stdout == bundler.here() == "[]\n3\n"
+
+
+QUERIES = {
+    "a query": "duckdb.sql(\"select count(*) from 'data/a.csv'\")\n",
+    "a form": "duckdb.sql(\"select * from 'data/*.csv' d\")\n",
+    "over lines": 'SQL = """\nselect *\nfrom read_csv_auto(\'data/a.csv\') m\n"""\nduckdb.sql(SQL)\n',
+    "a list": "duckdb.sql(\"select * from read_csv(['data/a.csv'])\")\n",
+    "a name": "NAME = 'data/a.csv'\nduckdb.sql(f\"create table t as select * from '{NAME}'\")\n",
+    "a join": "polars.sql(\"select * from t join 'data/a.csv' using (a)\")\n",
+}
+
+
+@pytest.mark.parametrize("kind", QUERIES)
+def test_a_file_in_a_query_travels(tmp_path: Path, kind: str) -> None:
+    project = tree(tmp_path / "app", {"job.py": QUERIES[kind], "data/a.csv": "", "data/b.txt": ""})
+
+    assert travels(project / "job.py") == {"data/a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("q.sql", "select max(a)\nfrom read_csv('data/a.csv') -- best\n"),
+        ("q.xml", '<a><data path="data/a.csv"/></a>\n'),
+        ("q.properties", "data.file=data/a.csv\n"),
+    ],
+)
+def test_a_file_in_another_text_travels(tmp_path: Path, name: str, text: str) -> None:
+    files = {"job.py": f"print(open('{name}').read())\n", name: text, "data/a.csv": "", "data/b.txt": ""}
+
+    assert travels(tree(tmp_path / "app", files) / "job.py") == {name, "data/a.csv"}
+
+
+def test_certificates_travel_and_keys_do_not(tmp_path: Path) -> None:
+    files = {"ca.pem": pem("CERTIFICATE"), "key.pem": pem("PRIVATE KEY"), "both.pem": pem("CERTIFICATE")}
+    files["both.pem"] += "\n" + pem("RSA PRIVATE KEY")
+    project = tree(tmp_path / "app", {"job.py": f"NAMES = {[*files]}\n", **files})
+
+    assert travels(project / "job.py") == {"ca.pem"}
+    assert {each.text.partition(" ")[0] for each in run(project / "job.py").warnings} == {
+        "key.pem",
+        "both.pem",
+    }
+
+
+def test_a_folder_outside_the_project_is_told_once(tmp_path: Path) -> None:
+    source = (
+        "from pathlib import Path\nDATA = Path(__file__).parent.parent / 'data'\n"
+        "print((DATA / 'x.csv').read_text(), (DATA / 'y.csv').read_text())\n"
+    )
+    project = tree(tmp_path / "top", {"app/job.py": source, "data/x.csv": "", "data/y.csv": ""})
+    (project / "app/pyproject.toml").touch()
+
+    [told] = run(project / "app/job.py").warnings
+
+    assert told.text == f"{project}/data is left out: it is outside the project"
