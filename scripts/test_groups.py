@@ -45,12 +45,16 @@ KEPT = Path(sys.prefix) / "tests"
 APART = {
     MIXED: ("canary", "exit_codes", "fault_table", "history", "ray_options", "schemas", "submit"),
     TESTS / "integration/nodes": ("jobs", "layers_faults", "layers_nodes"),
+    TESTS / "integration/disk/resolve": (
+        *("absent_imports", "config_files", "data_files", "named_directories", "named_files"),
+        *("never_silent", "pickles", "references", "rules", "tracked_data"),
+    ),
 }
-"""Half of the files of a folder whose tests share a cluster: a group with one more, for the sake of time."""
+"""Half of the files of a folder: a group, with a cluster of its own if need be, for the sake of time."""
 UNKNOWN_SECONDS = {
     "nodes": 600.0,
     "embedded": 600.0,
-    "resolve": 250.0,
+    "resolve": 230.0,
     "node": 180.0,
     "submit": 150.0,
     "store": 130.0,
@@ -207,7 +211,9 @@ class Sides:
 def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--fast", action="store_true", help="what needs no cluster and is not marked slow")
-    parser.add_argument("--sides", type=int, default=3, help="how many run clusters; one more runs none")
+    parser.add_argument(
+        "--sides", type=int, help="how many run clusters, by default 3, or one per CPU; one more runs none"
+    )
     parser.add_argument(
         "--made", type=int, help="a pipe that says `made` and ends: all environments are there"
     )
@@ -232,7 +238,7 @@ def main() -> int:
     if options.fast:
         more += ["-m", "not ray and not nodes and not slow and not wide"]
     sides, start = Sides(groups, more, environments(options.made)), time.monotonic()
-    sides.run(options.sides)
+    sides.run(options.sides or (os.cpu_count() or 1 if options.fast else 3))
     print(summary(groups, sides.failed, time.monotonic() - start))
     return 1 if sides.failed else 0
 
