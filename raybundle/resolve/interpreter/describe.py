@@ -18,7 +18,7 @@ from raybundle.errors import BundleError, UsageError
 from raybundle.model import Interpreter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from raybundle.cache.documents import Cache
 
@@ -141,24 +141,41 @@ def _question(command: list[str], environ: Mapping[str, str], cwd: Path) -> list
 
 
 def _ask(command: list[str], environ: Mapping[str, str], cwd: Path) -> dict[str, Any]:
-    import subprocess  # noqa: PLC0415 - 8 ms that a warm start has no use for
+    import ast  # noqa: PLC0415 - a warm start has no use for either
+    import subprocess  # noqa: PLC0415 - 8 ms
 
     executable, words = command[0], [*command, "-B", str(_PROBE)]
     try:
         process = subprocess.run(
             words, env=dict(environ), cwd=cwd, capture_output=True, check=True, timeout=_PROBE_TIMEOUT
         )
-        printed = process.stdout[process.stdout.rindex(b'{"executable"') :].decode()
-        answer: dict[str, Any] = json.JSONDecoder().raw_decode(printed)[0]  # others print at the end as well
+        printed = process.stdout[process.stdout.rindex(b"{'executable'") :].partition(b"\n")[0]
+        answer: dict[str, Any] = ast.literal_eval(printed.decode("ascii"))
     except subprocess.CalledProcessError as error:
         said = error.stderr.decode(errors="replace").strip()
         said = said.partition("\n")[0] if error.returncode == _USAGE else said.rpartition("\n")[2]
         raise BundleError(
             f"{executable} cannot describe itself: {said}", hint="raybundle needs Python 3.10 or later there"
         ) from error
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+    except (OSError, ValueError, SyntaxError, subprocess.TimeoutExpired) as error:
         raise BundleError(f"{executable} cannot describe itself: {error}", hint="is it a Python?") from error
+    answer["projects"] = sorted(set(_editable_projects(answer.pop("direct_urls"))))
     return answer
+
+
+def _editable_projects(direct_urls: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Returns directory and metadata of each distribution that is installed as editable (PEP 610)."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415 - a warm start has no use for it
+
+    for metadata, text in direct_urls:
+        try:
+            document = json.loads(text)
+            url = urlsplit(document["url"])
+            editable = document.get("dir_info", {}).get("editable")
+        except (ValueError, KeyError, AttributeError, TypeError):
+            continue
+        if editable and url.scheme == "file":
+            yield os.path.realpath(unquote(url.path)), metadata
 
 
 def _interpreter(answer: dict[str, Any]) -> Interpreter:
