@@ -108,8 +108,8 @@ def test_the_trigger_stops_a_job_at_its_deadline(ran: Ran, client: JobsClient) -
     assert f"AirflowFailException: job {job.submission_id} has not ended within" in ran.output
 
 
-def test_a_bundle_that_is_not_there_is_said(ran: Ran, client: JobsClient) -> None:
-    assert ran.runs["not_found"]["state"] == "failed"
+def test_a_bundle_that_is_not_there_is_said_and_a_retry_looks_again(ran: Ran, client: JobsClient) -> None:
+    assert ran.runs["not_found"]["tasks"] == {"train": ["failed", 3]}
     assert "absent" in ran.output
     assert not jobs_of(client, "not_found")
 
