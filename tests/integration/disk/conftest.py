@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,22 @@ if TYPE_CHECKING:
 HERE = "{}.{}".format(*sys.version_info)
 
 
+BOOTED = 2
+"""Cases of a table of boots that `--fast` runs; the rest show the same again, and each starts two Pythons."""
+_tables: Counter[str] = Counter()
+
+
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Marks as slow what a test shows again on another Python than the one that runs the tests."""
+    """Marks as slow what a test shows again: on another Python, or on a node with one more row of a table."""
     call = getattr(item, "callspec", None)
     given = call.params if call else {}
     if any(given.get(name, HERE) != HERE for name in ("python", "version")):
         item.add_marker(pytest.mark.slow)
+    elif given and item.path.parent.name == "node" and not item.get_closest_marker("slow"):
+        table = item.nodeid.partition("[")[0]
+        _tables[table] += 1
+        if _tables[table] > BOOTED:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

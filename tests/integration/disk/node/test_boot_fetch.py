@@ -75,6 +75,7 @@ def test_what_a_killed_fetch_left_is_removed_by_the_next_boot_a_day_later(
     assert {path.name[0] for path in fetched.iterdir()} == ({"a", "b"} if fetches else {"b"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lives", [False, True])
 def test_boots_links_and_locks_go_a_month_after_their_use_unless_a_process_lives(
     node: Unpacked, python: Path, lives: bool

@@ -335,6 +335,7 @@ def test_a_tree_or_an_environment_that_is_gone_is_made_again(
     assert last_json(node.driver(this_python, "job.py")) == 1
 
 
+@pytest.mark.slow
 def test_what_is_unused_for_longest_goes_and_nothing_that_is_in_use(
     tmp_path: Path, this_python: Path
 ) -> None:
@@ -373,6 +374,7 @@ def test_a_bundle_that_is_larger_than_the_bound_still_runs(tmp_path: Path, this_
     assert last_json(done) == 1
 
 
+@pytest.mark.slow
 def test_the_native_files_of_another_platform_are_refused_before_anything_is_unpacked(
     tmp_path: Path, this_python: Path
 ) -> None:

@@ -332,6 +332,7 @@ def test_a_module_target_is_the_importer_of_what_it_imports(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.slow
 def test_trace_adds_to_one_plan_and_prints_the_target_on_stderr(tmp_path: Path) -> None:
     work = place(tmp_path, **{"job.py": JOB + "print('heard')\n__import__('eno'[::-1])\n"})
 

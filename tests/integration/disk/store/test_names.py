@@ -215,6 +215,7 @@ def test_bundles_are_listed_with_their_names_and_a_damaged_one_too(store: Store)
     assert found[C].target is None
 
 
+@pytest.mark.slow
 def test_commands_record_tag_and_list(tmp_path: Path) -> None:
     work = make_workplace(tmp_path / "work")
     (work.directory / "job.py").write_text("print(1)\n")

@@ -64,6 +64,7 @@ def work(tmp_path: Path) -> Workplace:
     return made
 
 
+@pytest.mark.slow
 def test_a_program_has_the_path_of_the_bundle_its_arguments_and_its_exit_code(work: Workplace) -> None:
     done = work.raybundle("run", "--here", "--env", "SEED=3", "job", "a b", "$X", "--here")
 
