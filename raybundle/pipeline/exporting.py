@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import arguments_warning, refuse_literals
 from raybundle.errors import UsageError
-from raybundle.pipeline.kuberay import Export, check_wanted, render_resource
+from raybundle.pipeline.kuberay import Export, absent_applications, check_wanted, render_resource
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.layout import source_of
 from raybundle.publish.repack import check_archive
@@ -62,7 +62,18 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     found = Export(stored.digest, runtime_env, entrypoint, stored.manifest)
     if wanted.kind == "runtime-env":
         return found
-    return replace(found, resource=render_resource(wanted, found, stored.manifest, start))
+    resource = render_resource(wanted, found, stored.manifest, start)
+    _warn_of_absent(wanted, stored, listener)
+    return replace(found, resource=resource)
+
+
+def _warn_of_absent(wanted: Wanted, stored: Stored, listener: Listener) -> None:
+    services = wanted.kind == "rayservice"
+    for name, module in absent_applications(wanted, stored.manifest) if services else ():
+        listener.warn(
+            f"the bundle has no file for the module `{module}` of application {name!r}: unless a "
+            "distribution has it, build the bundle from a script that imports it"
+        )
 
 
 def check_signed(stored: Stored, store: Store, listener: Listener) -> None:

@@ -14,7 +14,7 @@ from raybundle.errors import UsageError
 from raybundle.formats.yaml_nodes import child, is_mapping, json_in_yaml, make_node, put, read_yaml, yaml_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from yaml import MappingNode, Node
 
@@ -212,6 +212,17 @@ def _serve_config(file: Path, runtime_env: Mapping[str, Any]) -> str:
             refuse_own(place, where)
         _merge(each, {"runtime_env": runtime_env})
     return yaml_text(cast("Node", node))
+
+
+def absent_applications(wanted: Wanted, manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Returns name and module of each application of a service whose module is no file of the bundle."""
+    _, value = read_yaml(Path(wanted.serve_config or ""), f"--serve-config {wanted.serve_config}")
+    files = [f"/{file.path}" for file in manifest.files]
+    for number, application in enumerate(value["applications"], 1):
+        module = str(application.get("import_path", "")).partition(":")[0]
+        ends = tuple(f"/{module.replace('.', '/')}{each}" for each in (".py", "/__init__.py"))
+        if not any(file.endswith(ends) for file in files):
+            yield str(application.get("name", number)), module
 
 
 def _merge(node: MappingNode, values: Mapping[str, Any]) -> None:

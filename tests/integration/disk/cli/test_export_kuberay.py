@@ -41,8 +41,13 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.work: Workplace = make_workplace(directory / "work", RAYBUNDLE_STORE=f"file://{directory}/store")
-        files = {"jobs/Train_Model.py": "", "spec.yaml": SPEC, "cluster.yaml": CLUSTER, "serve.yaml": SERVE}
-        tree(self.work.directory, files)
+        files = {"spec.yaml": SPEC, "cluster.yaml": CLUSTER, "serve.yaml": SERVE}
+        code = {
+            "Train_Model.py": "import shop.app, other.app\n",
+            "shop/app.py": "",
+            "other/app/__init__.py": "",
+        }
+        tree(self.work.directory, files | {f"jobs/{name}": text for name, text in code.items()})
         self.digest = self.work.build("jobs/Train_Model.py")
         self.url = f"file://{directory}/store"
         self.spec = str(self.work.directory / "spec.yaml")
@@ -275,3 +280,30 @@ def test_applications_that_would_run_outside_the_bundle_are_refused(
     store: Store, text: str, expected: str
 ) -> None:
     assert expected in store.refused(kind="rayservice", serve_config=store.file(text))
+
+
+def test_an_application_that_the_bundle_lacks_is_told_and_is_there_once_the_script_imports_it(
+    tmp_path: Path,
+) -> None:
+    work = make_workplace(tmp_path / "work", RAYBUNDLE_STORE=f"file://{tmp_path}/store")
+    serve = "applications: [{name: shop, import_path: 'shop.app:graph'}, {import_path: 'job:graph'}]\n"
+    tree(work.directory, {"job.py": "", "shop/app.py": "", "spec.yaml": SPEC, "serve.yaml": serve})
+    words = (
+        "export",
+        "--format",
+        "rayservice",
+        "--cluster-spec",
+        "spec.yaml",
+        "--serve-config",
+        "serve.yaml",
+    )
+
+    lacking = work.raybundle(*words, work.build("job.py"))
+    (work.directory / "job.py").write_text("import shop.app\n")
+    whole = work.raybundle(*words, work.build("job.py"))
+
+    assert (lacking.returncode, whole.returncode, whole.stderr) == (0, 0, "")
+    assert lacking.stderr == (
+        "warning: the bundle has no file for the module `shop.app` of application 'shop': unless a "
+        "distribution has it, build the bundle from a script that imports it\n"
+    )
