@@ -6,10 +6,13 @@ import json
 import re
 import sys
 from argparse import ArgumentParser
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from raybundle.cli.parser import parse
 from tests.support.workplace import make_workplace
@@ -132,3 +135,29 @@ def test_the_public_surface_is_what_the_manual_lists() -> None:
     listed = re.findall(r"^\| `raybundle\.(\w+)", manual, re.MULTILINE)
 
     assert sorted(raybundle.__all__) == sorted({*listed, "__version__"})
+
+
+def test_raybundle_alone_brings_neither_ray_nor_airflow() -> None:
+    alone, with_ray = closure("raybundle"), closure("raybundle[ray]")
+
+    assert {"boto3", "cloudpickle", "obstore"} <= alone
+    assert not [each for each in alone if each == "ray" or "airflow" in each]
+    assert "ray" in with_ray
+
+
+def closure(text: str) -> set[str]:
+    """Returns the distributions that an installer brings for a requirement, by the metadata that is here."""
+    found: set[tuple[NormalizedName, frozenset[str]]] = set()
+    todo = [Requirement(text)]
+    while todo:
+        wanted = todo.pop()
+        if (asked := (canonicalize_name(wanted.name), frozenset({*wanted.extras, ""}))) not in found:
+            found.add(asked)
+            name, extras = asked
+            lines = [Requirement(line) for line in requires(name) or ()]
+            todo += [
+                each
+                for each in lines
+                if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)
+            ]
+    return {name for name, _ in found}
