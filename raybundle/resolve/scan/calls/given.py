@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _IGNORE = b"raybundle: ignore"
 
 
+_PLAIN = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
 class Given(NamedTuple):
     """A call of a function that imports what it is given."""
 
@@ -50,7 +53,7 @@ def loaders(tree: ast.Module, dynamic: DynamicImports) -> Iterator[Loader]:
         if name not in found and (called := found.keys() & set(_called(node)))
     }:
         found |= more
-    plain = {each.name: each for each in tree.body if isinstance(each, ast.FunctionDef)}
+    plain = {each.name: each for each in tree.body if isinstance(each, _PLAIN)}
     for name, walks in sorted(found.items()):
         inside = _within(plain[name]) if name in plain else None
         lines = (line for line, pattern in unknown.items() if walks or pattern == ANY)
@@ -62,16 +65,16 @@ def _walks(found: Iterable[Walks]) -> Walks:
     return max(found, key=("", "flat", "deep").index, default="")
 
 
-_Function = ast.FunctionDef | ast.ClassDef
+_Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def _functions(node: ast.AST, owner: str) -> Iterator[tuple[str, _Function]]:
     """Yields the functions with arguments, by the names with which they are called; methods first."""
     for each in children(node):
         match each:
-            case ast.FunctionDef(name=name, args=ast.arguments(args=[_, *_])) if not name.startswith(
-                "__"
-            ) and len(each.args.args) > bool(owner):
+            case ast.FunctionDef(name=name, args=given) | ast.AsyncFunctionDef(name=name, args=given) if (
+                not name.startswith("__") and len([*given.args, *given.kwonlyargs]) > bool(owner)
+            ):
                 yield name, each
             case ast.ClassDef(name=name):
                 yield from _functions(each, name)
@@ -92,9 +95,7 @@ def _called(node: _Function) -> Iterator[str]:
 
 def given(source: bytes, file: str, functions: Mapping[str, Loader]) -> tuple[list[Given], bool]:
     """Returns what the calls of some functions in a source give, and whether it only calls them."""
-    names = "|".join(map(re.escape, sorted(functions))).encode()
-    mentioned = len(re.findall(rb"\b(?:" + names + rb")\b", source))
-    if not mentioned:
+    if not _mentioned(functions, source):
         return [], True
     tree = parse(source, file)
     calls = Calls(frozenset())
@@ -103,11 +104,15 @@ def given(source: bytes, file: str, functions: Mapping[str, Loader]) -> tuple[li
         calls.bind_all(each)
     modules = ModuleNames(calls, NameValues(tree, calls.bindings, file.endswith("__init__.py")))
     lines = source.splitlines()
-    mentions = sum(alias.name in functions for each in bound for alias in each.names)
+    aliases = [alias for each in bound for alias in each.names if alias.name in functions]
+    functions = {**functions, **{each.asname: functions[each.name] for each in aliases if each.asname}}
+    mentions = sum(1 + bool(each.asname) for each in aliases)
     found: list[Given] = []
     for node in modules.names.nodes:
         match node:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name) if name in functions:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name) if (
+                name in functions
+            ):
                 mentions += 1
             case ast.Call(func=function) if (name := last_name(function)) in functions:
                 mentions += 1
@@ -115,7 +120,12 @@ def given(source: bytes, file: str, functions: Mapping[str, Loader]) -> tuple[li
                     found.append(_of_call(node, functions[name], modules))
             case _:
                 continue
-    return found, mentions == mentioned
+    return found, mentions == _mentioned(functions, source)
+
+
+def _mentioned(names: Iterable[str], source: bytes) -> int:
+    form = rb"\b(?:" + "|".join(map(re.escape, sorted(names))).encode() + rb")\b"
+    return len(re.findall(form, source))
 
 
 def _of_call(call: ast.Call, loader: Loader, modules: ModuleNames) -> Given:

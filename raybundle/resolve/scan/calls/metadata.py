@@ -1,4 +1,4 @@
-"""Understands calls that ask for what is installed: distributions by name, and their entry points."""
+"""Understands calls that need what is installed: distributions by name, entry points, file systems."""
 
 from __future__ import annotations
 
@@ -61,12 +61,30 @@ _LISTS = frozenset(
 """Answer with all distributions, among which the source picks."""
 _WORKING_SET = "pkg_resources.working_set"
 """The same as a value."""
+_FILE_SYSTEMS = {
+    **dict.fromkeys(("s3", "s3a"), "s3fs"),
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("abfs", "abfss", "adl", "az"), "adlfs"),
+    **dict.fromkeys(("http", "https"), "aiohttp"),
+    **dict.fromkeys(("sftp", "ssh"), "paramiko"),
+    **dict.fromkeys(("smb",), "smbprotocol"),
+    **dict.fromkeys(("hf",), "huggingface-hub"),
+    **dict.fromkeys(("github", "webhdfs", "dbfs"), "requests"),
+}
+"""The distribution that fsspec imports for each protocol (`fsspec.registry.known_implementations`)."""
+_OPENS = frozenset(
+    f"fsspec.{name}"
+    for name in (
+        *("filesystem", "get_filesystem_class", "get_mapper", "open", "open_files", "open_local"),
+        *("url_to_fs", "core.url_to_fs", "core.open", "core.get_filesystem_class"),
+    )
+)
 _REQUIRED = re.compile(r"[A-Za-z0-9][\w.-]*")
 """The name at the start of a requirement such as `humanize>=4`."""
 _REQUIREMENT = re.compile(rf"({_REQUIRED.pattern})(?:\s*(?:[<>=!~;\[]|===).*)?")
 """A whole requirement."""
 LAST_NAMES = frozenset(
-    {name.rpartition(".")[2] for name in (*_METADATA, *_DISTRIBUTIONS, *_LISTS, *_ENTRY_POINTS)}
+    {name.rpartition(".")[2] for name in (*_METADATA, *_DISTRIBUTIONS, *_LISTS, *_ENTRY_POINTS, *_OPENS)}
     | {"load_setuptools_entrypoints"}
 )
 """The last names of these functions."""
@@ -94,9 +112,18 @@ class MetadataCalls:
             self._entry_points_of(call, names)
             if not names.isdisjoint(_OF_ONE):
                 self._entry_points(call, 1)
+        elif not names.isdisjoint(_OPENS):
+            self._file_system(call)
         else:
             return False
         return True
+
+    def _file_system(self, call: ast.Call) -> None:
+        """Takes what fsspec needs for the protocols of an address: `s3://bucket/a`, `simplecache::gs://b`."""
+        for text in self.names.texts(call.args[0]) if call.args else ():
+            for protocol in (each.partition("://")[0] for each in text.value.split("::")):
+                if protocol in _FILE_SYSTEMS:
+                    self.found.append(Import(call.lineno, DistributionName(_FILE_SYSTEMS[protocol])))
 
     def pick(self, source: bytes) -> None:
         """Takes the distributions whose names are strings of a source that lists all of them."""

@@ -77,6 +77,17 @@ CALLS = {
         ALL,
     ),
     "one word": (ONE, "from lib import fetch\nprint(fetch('one'))\n", {"one"}),
+    "another name": (ONE, "from lib import fetch as get\nprint(get('one'))\n", {"one"}),
+    "a keyword": (
+        "import importlib\ndef fetch(*, name):\n    return importlib.import_module(name).NAME\n",
+        "import lib\nprint(lib.fetch(name='one'))\n",
+        {"one"},
+    ),
+    "a coroutine": (
+        ONE.replace("def", "async def"),
+        "import asyncio, lib\nprint(asyncio.run(lib.fetch('one')))\n",
+        {"one"},
+    ),
     "several words": (
         ONE,
         "import lib\nfor each in ('one', 'other'):\n    print(lib.fetch(each))\n",
@@ -135,6 +146,7 @@ UNKNOWN = [
     "import app.plugins, os\nimport lib\nlib.discover(app.plugins)\nlib.discover(__import__(os.name))\n",
     "import app.plugins\nimport lib\nlist(map(lib.discover, [app.plugins]))\nlib.discover(app.plugins)\n",
     "import sys\nimport lib\nlib.discover(sys)\n",
+    "import app.plugins, os\nfrom lib import discover as d, discover\ndiscover(app.plugins)\nd(os.environ)\n",
 ]
 
 

@@ -235,6 +235,20 @@ def test_a_distribution_whose_name_only_the_run_knows_is_told(
     assert [each.text for each in bundler.plan().resolution.warnings] == told
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["filesystem('s3')", "open('s3://a/b')", "core.url_to_fs(BUCKET + '/b')", "open('filecache::s3://a/b')"],
+)
+def test_a_file_system_that_an_address_names_travels(tmp_path: Path, call: str) -> None:
+    job = f"import fsspec\nBUCKET = 's3://a'\ndef f():\n    fsspec.{call}\n"
+    bundler, site = with_site(tmp_path, {"job.py": job})
+    install(site, "fsspec", {"fsspec/__init__.py": b"", "fsspec/core.py": b""})
+    install(site, "s3fs", {"s3fs.py": b""})
+    install(site, "gcsfs", {"gcsfs.py": b""})
+
+    assert bundled(bundler) == {"fsspec", "s3fs"}
+
+
 def test_time_zones_travel_where_zoneinfo_is_imported(tmp_path: Path) -> None:
     bundler, site = with_site(tmp_path, {"job.py": "def f():\n    from zoneinfo import ZoneInfo\n"})
     install(site, "tzdata", {"tzdata/__init__.py": b""})
