@@ -82,6 +82,12 @@ def test_a_path_of_parts_that_cannot_be_put_together_here_is_noted() -> None:
     assert [each.passed for each in scan(source.encode(), "job.py", LINUX).opened] == [True]
 
 
+@pytest.mark.parametrize("step", [".get('a', {})", "['a']"])
+def test_many_items_of_items_end(step: str) -> None:
+    # Evaluating the table twice for each item takes years.
+    assert named_in(f"x = made()\nd = x{step * 40}\n{READ}open('one/x.csv')\n") >= {"one/x.csv"}
+
+
 def test_a_long_sum_of_lists_ends() -> None:
     # Evaluating the left side twice for each `+` takes years.
     parts = "".join(f"def part_{n}():\n    return [('one/x.csv', {n})]\n\n\n" for n in range(64))

@@ -191,14 +191,11 @@ class SymbolicScope(Scope):
         """Returns an item of a table; any of its items if the key is not known."""
         if isinstance(index, ast.Constant) and index.value == 0 and self.dotted(table) == "sys.path":
             return os.path.dirname(str(self.value(ast.Name("__file__"))))
-        try:
-            values = (
-                None if isinstance(table, ast.Attribute) and table.attr == "parents" else self.value(table)
-            )
-        except CannotEvaluateError:
-            values = None
-        if not isinstance(values, (dict, list)):
+        if isinstance(table, ast.Attribute) and table.attr == "parents":
             return Scope.value(self, node)
+        values = self.value(table)
+        if not isinstance(values, (dict, list)):
+            raise CannotEvaluateError
         try:
             key = self.value(index)
         except CannotEvaluateError:
