@@ -191,12 +191,12 @@ def hand_over(access: Access, submission_id: str, leaves: float) -> None:
     """
     import subprocess  # noqa: PLC0415 - start-up: few commands end before their jobs do
 
+    # `-I` imports nothing from the current directory, where files of certificates may be.
     command = [sys.executable, "-I", "-c", _REMOVE, str(Path(__file__).parents[2])]
     question = json.dumps([asdict(access), submission_id, leaves])  # has the token: no command line may
     try:
         other = subprocess.Popen(
             command,
-            cwd="/",
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

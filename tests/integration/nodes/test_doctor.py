@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cluster.access import make_access
+from raybundle.cluster.jobs import PROBE, JobsClient
 from tests.integration.nodes.conftest import CREDENTIALS
 from tests.support.bed import processes_in
 from tests.support.installed import install
@@ -124,7 +126,15 @@ def spoilt(three_nodes: ThreeNodes, *names: str) -> Iterator[None]:
             node, spoil, mend = SPOILT[name]
             three_nodes.nodes.run(node, ["sh", "-c", spoil])
             mending.callback(three_nodes.nodes.run, node, ["sh", "-c", mend])
+        mending.callback(wait_for_removal, three_nodes)
         yield
+
+
+def wait_for_removal(three_nodes: ThreeNodes) -> None:
+    """Waits until the job that asked the nodes is removed: its processes hold what is mounted."""
+    with closing(JobsClient(make_access(three_nodes.nodes.address, {}))) as client:
+        while any(str(each["submission_id"]).startswith(PROBE) for each in client.get("/api/jobs/")):
+            time.sleep(0.2)
 
 
 def end_raylet(nodes: Nodes, node: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -81,10 +82,16 @@ def test_doctor_and_path_ask_the_nodes_of_a_cluster_behind_tls_and_a_token(
     cluster: TokenCluster, certificates: Certificates, tmp_path: Path
 ) -> None:
     with Proxy(cluster.address, tls=certificates.context()) as proxy:
-        user = cluster.member(tmp_path, proxy.address, RAYBUNDLE_VERIFY=str(certificates.authority))
+        user = cluster.member(tmp_path, proxy.address, RAYBUNDLE_VERIFY="authority.pem")
+        (user.work.directory / "authority.pem").write_bytes(certificates.authority.read_bytes())
         doctor = user.run("--json", "doctor", "job.py")
         path = user.run("--json", "path", "job.py")
+        deadline = time.monotonic() + 30
+        while sum(each.method == "DELETE" for each in proxy.requests) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
 
+    removed = [each.path for each in proxy.requests if each.method == "DELETE"]
+    assert len({each for each in removed if "/api/jobs/raybundle-probe-" in each}) == 2, removed
     assert doctor.returncode == 0, doctor.stdout + doctor.stderr
     checks = json.loads(doctor.stdout)["checks"]
     assert {"cluster", "python", "disk"} <= {each["check"] for each in checks}
