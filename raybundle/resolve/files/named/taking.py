@@ -150,7 +150,9 @@ class Taking:
                 self._warn_of_directory(directory, origin)
                 return
         self.add(files, entry, origin)
-        self.keep(directory, entry, origin)
+        listing = self.ground.directories.list(directory)
+        if not any(not name.startswith(".") for name in (*listing.files, *listing.directories)):
+            self.keep(directory, entry, origin)
 
     def _is_code(self, directory: str) -> bool:
         return directory in self.code or directory in self.ground.path

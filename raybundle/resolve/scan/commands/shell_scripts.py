@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.calls import Calls
 from raybundle.resolve.evaluate.name_values import ANY, NameValues
-from raybundle.resolve.facts import Import, ModuleText
+from raybundle.resolve.facts import Import, ModuleText, ProgramName
 from raybundle.resolve.scan.commands.commands import Commands
 from raybundle.resolve.scan.commands.shell import word_of
 
@@ -23,6 +23,7 @@ _RULE = re.compile(r"[^\t#:=\s][^#:=]*::?(?!=)([^=#]*)")
 _VARIABLE_OF_MAKE = re.compile(r"\s*(?:export )?\s*(\w+)\s*[:?+!]{0,2}=\s*([^#]*)")
 _INCLUDE = re.compile(r"-?include\s")
 _MAKEFILES = ("Makefile", "makefile", "GNUmakefile")
+_FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w-]+)\s*\(\s*\)", re.MULTILINE)
 _SHEBANG = re.compile(rb"#!.*\b(?:ba|da|z|k)?sh\b")
 
 
@@ -72,6 +73,8 @@ def commands_of_shell(text: str) -> Commands:
             if sets := _SETS.match(expanded):
                 values[sets[1]] = sets[3]
             commands.shell(place, word_of(expanded, place))
+    own = set(_FUNCTION.findall(text))
+    found[:] = (each for each in found if not isinstance(each.form, ProgramName) or each.form.name not in own)
     return commands
 
 

@@ -182,6 +182,7 @@ KEPT = {
     ),
     "the job changes to it": ("import os\nos.chdir('out')\nopen('x.txt', 'w').close()\n", ["out"]),
     "the job makes it": ("import os\nos.makedirs('out', exist_ok=True)\nopen('out/x', 'w').close()\n", []),
+    "it has secrets": ("import os\nprint(os.listdir('secrets'))\n", []),
     "it has files": ("open('full/result.txt', 'w').close()\nprint(open('full/a.txt').read())\n", []),
 }
 
@@ -189,7 +190,7 @@ KEPT = {
 @pytest.mark.parametrize("kind", KEPT)
 def test_a_directory_that_the_job_must_find_is_there_although_it_is_empty(tmp_path: Path, kind: str) -> None:
     source, kept = KEPT[kind]
-    project = tree(tmp_path / "app", {"job.py": source, "full/a.txt": ""})
+    project = tree(tmp_path / "app", {"job.py": source, "full/a.txt": "", "secrets/a": ""})
     for each in ("inbox", "out", "other"):
         (project / each).mkdir()
 

@@ -77,6 +77,16 @@ def test_what_a_command_of_a_shell_writes_does_not_travel(tmp_path: Path, shell:
     assert {each.path for each in run(project / "job.py").data} == {"project/in.txt"}
 
 
+@pytest.mark.parametrize("head", ["hello() {", "function hello() {", "hello ()\n{"])
+def test_a_function_of_a_script_is_no_program(tmp_path: Path, head: str) -> None:
+    shell = f"#!/bin/sh\n{head}\n  echo hi\n}}\nhello\nother-tool\n"
+    project = tree(tmp_path / "app", {"job.py": BASH, "scripts/go.sh": shell})
+
+    [warning] = run(project / "job.py").warnings
+
+    assert warning.text.startswith("`other-tool` is a program")
+
+
 @pytest.mark.slow
 def test_scripts_run_from_the_bundle(tmp_path: Path) -> None:
     job = (
