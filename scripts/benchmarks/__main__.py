@@ -16,6 +16,7 @@ import airflow_cost
 import boot_cost
 import graph_cost
 import help_cost
+import install_cost
 import large_tree
 import layer_cost
 import log_latency
@@ -29,7 +30,7 @@ from raybundle.cluster.embedded import cluster
 from raybundle.cluster.embedded.token import token_variables
 
 NAMES = ("help", "resolve", "graph", "boot", "job", "log", "stages")
-ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report", "nodes")
+ON_REQUEST = ("layers", "uv", "data", "history", "stored", "gc", "airflow", "report", "nodes", "install")
 """They take minutes and gigabytes, need root, the package index, or the servers of the tests."""
 
 
@@ -81,6 +82,8 @@ def measure(  # noqa: C901 - one figure after another
         results["layers"] = layer_cost.measure(environ, rounds, *given)
     if "airflow" in names:
         results["airflow"] = airflow_cost.measure(work, environ, options.airflow_environment, rounds)
+    if "install" in names:
+        results["install"] = install_cost.measure(work, environ, rounds)
     if "uv" in names:
         results["uv"] = uv_cost.measure(environ, options.node_environment)
     if not {"boot", "job", "log", "stages"}.isdisjoint(names):
