@@ -62,7 +62,7 @@ def own_environment(work: Path) -> dict[str, str]:
     return {**kept, **folders}
 
 
-def measure(  # noqa: C901 - one figure after another
+def measure(  # noqa: C901, PLR0912 - one figure after another
     options: argparse.Namespace, work: Path
 ) -> dict[str, dict[str, Any]]:
     names, rounds = tuple(options.only or NAMES), options.rounds
