@@ -70,21 +70,17 @@ class LocalStore:
     def get(self, key: str, most: int = LARGEST_DOCUMENT) -> bytes:
         """Reads the file piece by piece, unless its status says that it is larger."""
         name = f"{key} in {self.url}"
-        if (self.size(key) or 0) > most:
-            raise ObjectTooLargeError(name=name, most=most)
-        return collect(self.pieces(key), most, name)
+        with self.open(key) as stream, self._access("read"):
+            if os.fstat(stream.fileno()).st_size > most:
+                raise ObjectTooLargeError(name=name, most=most)
+            return collect(iter(lambda: stream.read(PIECE_BYTES), b""), most, name)
 
     def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
         """Reads the file piece by piece."""
-        path = self._path(key)
-        with self._access("read"):
-            try:
-                with open_regular(path) as stream:
-                    stream.seek(start)
-                    while data := stream.read(PIECE_BYTES):
-                        yield data
-            except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
-                raise ObjectMissingError(f"no object {key} in {self.url}") from error
+        with self.open(key) as stream, self._access("read"):
+            stream.seek(start)
+            while data := stream.read(PIECE_BYTES):
+                yield data
 
     def put_new(self, key: str, data: bytes) -> str | None:
         """Writes a temporary file, then links it: the key appears with the whole object or not at all."""

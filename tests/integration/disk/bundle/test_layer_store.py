@@ -382,7 +382,7 @@ def test_large_objects_are_verified_one_after_the_other(
     large: int, expected: int, tmp_path: Path, three: list[Distribution], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(planned(tmp_path, three), open_store(str(tmp_path / "store"), {}))
-    monkeypatch.setattr(layers, "LARGE_BYTES", large)
+    monkeypatch.setattr(layers, "IN_PARTS_FROM", large)
     store = Crowded(tmp_path / "store")
     put(planned(tmp_path, three, "other"), store)
 
@@ -423,7 +423,7 @@ class Contended(LocalStore):
 def test_a_layer_that_another_client_is_just_creating_is_waited_for(
     tmp_path: Path, three: list[Distribution], large: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(layers, "LARGE_BYTES", large)
+    monkeypatch.setattr(layers, "IN_PARTS_FROM", large)
     store = Contended(tmp_path / "store")
 
     stored = put(planned(tmp_path, three), store)

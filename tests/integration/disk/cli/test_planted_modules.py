@@ -27,6 +27,7 @@ STARTS = {
     "cluster/embedded/cluster.py": 1,  # Ray, in a private directory
     "cluster/embedded/interpreter.py": 1,  # the question for Ray, in `/`
     "cluster/embedded/processes.py": 1,  # ps
+    "cluster/stopping.py": 1,  # raybundle itself, with `-I`
     "functions/_driver.py": 1,  # on a node: the boot's way to the agent's Python, in `/`
     "pipeline/bisecting/bisect.py": 1,  # the user's check
     "pipeline/diffing/patching.py": 1,  # git
