@@ -636,3 +636,13 @@ def test_what_a_match_or_a_flag_leaves_open_is_taken(source: str) -> None:
 
     assert "b" in found
     assert ("a" in found) == ("case 'win32' if" not in source)
+
+
+def test_hundreds_of_names_that_are_assigned_each_other_end() -> None:
+    # Following each assignment of each name, however often it was met, takes minutes.
+    assigned = "".join(f"def f{n}(self, b):\n  self.b = b\n  b = self.b\n" for n in range(300))
+    source = f"import pkg\nb = pkg\n{assigned}def g(self):\n  self.b.sub.run()\n"
+
+    assert [each.form for each in imports_of(source, attributes=True)][-1:] == [
+        Attributes("pkg", ("sub", "run"))
+    ]

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _IMPORTERS = frozenset({"import_module", "__import__"})
 _FULL = frozenset({"importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"})
+_DEPTH = 4
+"""Assignments that a chain is followed through."""
 _OWN = "self"
 
 
@@ -76,9 +78,23 @@ class Aliases:
         return ""
 
     def targets(
-        self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]], depth: int = 4
+        self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]]
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yields the modules that a chain of attributes begins with, and the other attributes."""
+        return self._targets(name, attributes, bindings, _DEPTH, {})
+
+    def _targets(
+        self,
+        name: str,
+        attributes: tuple[str, ...],
+        bindings: Mapping[str, set[str]],
+        depth: int,
+        seen: dict[tuple[str, tuple[str, ...]], int],
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yields those that it has not seen yet: hundreds of names may be assigned hundreds of others."""
+        if seen.get((name, attributes), -1) >= depth:
+            return
+        seen[name, attributes] = depth
         if name in self.calls:
             function, inner = split_chain(self.calls[name].func)
             bound = function.id if isinstance(function, ast.Name) else ""
@@ -91,4 +107,4 @@ class Aliases:
             chain = (*names, *attributes)
             for module in bindings.get(start, ()) if chain else ():
                 yield module, chain
-            yield from self.targets(start, chain, bindings, depth - 1)
+            yield from self._targets(start, chain, bindings, depth - 1, seen)
