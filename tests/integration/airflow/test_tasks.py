@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
@@ -37,6 +38,8 @@ class Ran:
     output: str
     runs: dict[str, dict[str, Any]]
     facts: dict[str, Any]
+    events: list[dict[str, Any]]
+    """Of OpenLineage."""
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +47,14 @@ def ran(airflow: Airflow) -> Ran:
     """One process runs all DAGs: Airflow takes ten seconds to start."""
     place(look("airflow", airflow.directory), force=False)
     tests = [f"test:{name}" for name in DAGS]
-    output = airflow.command("python", "run.py", *tests, "facts", timeout=len(tests) * TIMEOUT)
+    lineage = airflow.directory / "lineage.jsonl"
+    transport = {"type": "file", "log_file_path": str(lineage), "append": True}
+    told = {"AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(transport)}
+    output = airflow.command("python", "run.py", *tests, "facts", env=told, timeout=len(tests) * TIMEOUT)
     found = reports_of(output)
     runs = {each["dag"]: each for each in found if each["kind"] == "run"}
-    return Ran(output, runs, next(each for each in found if each["kind"] == "facts"))
+    events = [json.loads(line) for line in lineage.read_text("utf-8").splitlines()]
+    return Ran(output, runs, next(each for each in found if each["kind"] == "facts"), events)
 
 
 def jobs_of(client: JobsClient, dag: str) -> list[JobInfo]:
@@ -73,6 +80,21 @@ def test_a_task_hands_on_what_became_of_its_job(ran: Ran, client: JobsClient, da
     assert run["xcom"]["train._link_RayJobLink"] == page
     assert run["xcom"]["seen.return_value"] == result
     assert run["xcom"]["describe.return_value"] == f"{job.submission_id} ended with 0"
+
+
+@pytest.mark.parametrize("dag", ["in_worker", "in_triggerer"])
+def test_open_lineage_hears_which_job_of_which_cluster_a_task_had(
+    ran: Ran, client: JobsClient, dag: str
+) -> None:
+    (job,) = jobs_of(client, dag)
+    ends = [
+        each["run"]["facets"]
+        for each in ran.events
+        if (each["eventType"], each["job"]["name"]) == ("COMPLETE", f"{dag}.train")
+    ]
+
+    assert [each["externalQuery"]["externalQueryId"] for each in ends] == [job.submission_id]
+    assert [each["externalQuery"]["source"] for each in ends] == [client.address]
 
 
 def test_arguments_and_variables_are_templates_and_the_module_beside_the_script_travels(
