@@ -28,7 +28,7 @@ from raybundle.cluster.embedded.record import (
 from raybundle.cluster.embedded.temporary import make_temp_dir, remove_temp_dir
 from raybundle.cluster.embedded.token import make_token, remove_token, token_for
 from raybundle.directories import open_lock
-from raybundle.errors import ClusterError
+from raybundle.errors import UNREADABLE, ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -285,7 +285,7 @@ def _has_node(address: str) -> bool:
     status, body = _request(address, "/nodes?view=summary", headers)
     try:
         nodes = json.loads(body)["data"]["summary"] if status == 200 else ()  # noqa: PLR2004
-    except (ValueError, KeyError):
+    except UNREADABLE:
         return False
     return any(node["raylet"].get("state") == "ALIVE" for node in nodes)
 
