@@ -82,7 +82,8 @@ def _first_party(name: str, tree: str, bundle: str) -> str | None:
         if directory.startswith(f"{tree}/"):
             file = f"{directory[len(tree) + 1 :]}/{name.rpartition('.')[2]}"
             folder, _, rest = file.partition("/")
-            setting = f'set `include = ["{rest}.py"]` {SETTING}, or ' if folder == "project" else ""
+            choice = f'`include = ["{rest}.py"]` (of a package, `["{rest}"]`)'
+            setting = f"set {choice} {SETTING}, or " if folder == "project" else ""
             return (
                 f"It is not in bundle {bundle}, because nothing that was resolved imports it. To add it, "
                 f"{setting}write `# raybundle: include={name}` where it is imported. "

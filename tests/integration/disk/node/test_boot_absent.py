@@ -46,7 +46,11 @@ def on_node(tmp_path: Path, python: Path, script: str) -> Unpacked:
         ("google.cloud", ["protobuf 6.1 was installed"]),
         (
             "pkg.later",
-            ["nothing that was resolved imports it", '`include = ["pkg/later.py"]`', "why TARGET pkg.later"],
+            [
+                "nothing that was resolved imports it",
+                '`include = ["pkg/later.py"]` (of a package, `["pkg/later"]`)',
+                "why TARGET pkg.later",
+            ],
         ),
         ("stray", ["installed on this node", "cluster-provides"]),
         ("absent_hub", ["resolved nowhere when bundle", "cluster-provides"]),
