@@ -34,11 +34,14 @@ OF_A_PROCESS = (
     "RAYBUNDLE_ARCHIVE",
     "RAYBUNDLE_BOOTED",
     "RAYBUNDLE_DRIVER",
+    "RAYBUNDLE_INTERPRETER",
     "RAYBUNDLE_LAYERS",
     "RAYBUNDLE_LOGS",
     "RAYBUNDLE_SCRATCH",
 )
 """Variables that a booted process sets for its children."""
+INTERPRETER = f"{sys.prefix} {sys.implementation.cache_tag}"
+"""What tells this Python from others; a booted process says in RAYBUNDLE_INTERPRETER what it runs."""
 SUPERVISORS = "ray.dashboard.modules.job."
 """Start of the name of the module whose actor supervises jobs."""
 _guest: list[str] = []
@@ -96,6 +99,20 @@ def is_installer() -> bool:
     if "RAYBUNDLE_BOOTED" in os.environ or role() != "child":
         return made and os.path.isdir("../exec_cwd")
     return made
+
+
+def is_program_of_the_node() -> bool:
+    """Returns whether a process of the job has started a Python that has no part in it: `aws`, `dvc`.
+
+    That is one of another version, or one without Ray. A driver counts if its script is not the job's.
+    """
+    ours = os.environ.get("RAYBUNDLE_INTERPRETER", INTERPRETER)
+    script = sys.argv[0]
+    is_the_jobs = not os.path.isabs(script) or script.startswith((PRIVATE, os.environ["RAYBUNDLE_ARCHIVE"]))
+    if ours == INTERPRETER or role() == "worker" or (role() == "driver" and is_the_jobs):
+        return False
+    alike = ours.endswith(f" {sys.implementation.cache_tag}")
+    return not (alike and any(os.path.isdir(f"{entry}/ray") for entry in sys.path))
 
 
 def node() -> str:
@@ -285,7 +302,7 @@ def _start() -> None:
                 os.environ.pop(name, None)
             _have_hook_run()
         os.environ["RAYBUNDLE_ARCHIVE"] = _HERE
-    os.environ["RAYBUNDLE_PYTHON"] = sys.executable
+    os.environ["RAYBUNDLE_PYTHON"], os.environ["RAYBUNDLE_INTERPRETER"] = sys.executable, INTERPRETER
     os.environ["RAYBUNDLE_TREE"] = f"{PRIVATE}/trees/{os.environ['RAYBUNDLE_DIGEST'].partition(':')[2]}"
     # Byte-code is only read from beside its source, where only the boot writes.
     sys.pycache_prefix = None
@@ -306,8 +323,14 @@ def _step_aside() -> None:
     sys.path[:] = [entry for entry in sys.path if entry not in (_HERE, boot)]
 
 
+def _leave_alone() -> None:
+    """Gives this process the path of plain Ray; children that run the job's Python boot as ever."""
+    own, project = (_HERE, os.environ["RAYBUNDLE_ARCHIVE"]), f"{os.environ['RAYBUNDLE_TREE']}/project"
+    sys.path[:] = dict.fromkeys(project if entry in own else entry for entry in sys.path)
+
+
 if "RAYBUNDLE_DIGEST" in os.environ and "RAYBUNDLE_BOOT" in os.environ:
-    _step_aside() if is_installer() else _start()
+    _step_aside() if is_installer() else _leave_alone() if is_program_of_the_node() else _start()
 elif role() == "worker" and os.path.isdir(f"{_HERE}/.raybundle"):
     _have_hook_run()
     _stop(

@@ -229,6 +229,62 @@ def test_a_sitecustomize_of_the_user_is_chained(tmp_path: Path, python: Path) ->
     assert last_json(node.driver(python, f"{node.tree}/project/job.py")) == 1
 
 
+PROGRAM = """\
+import json, os, subprocess, sys
+import helper
+path = [entry for entry in sys.path if "/raybundle" in entry]
+below = subprocess.run([os.environ["RAYBUNDLE_PYTHON"], "-c", sys.argv[1]], capture_output=True, text=True)
+print(json.dumps([sys.version_info[:2], helper.__file__, path, json.loads(below.stdout)]))
+"""
+STARTS = """\
+import json, subprocess, sys
+show, program, *others = sys.argv[1:]
+words = ([other, program, show] for other in others)
+ran = [subprocess.run(each, capture_output=True, text=True) for each in words]
+said = (json.loads(each.stdout) if each.returncode == 0 else each.stderr for each in ran)
+print(json.dumps([sys.path, *said]))
+"""
+
+
+@pytest.mark.parametrize("version", ["3.10", "3.11", "3.12", "3.13", "3.8"])
+def test_a_program_of_the_node_runs_in_its_own_python_as_under_plain_ray(
+    tmp_path: Path, python: Path, version: str
+) -> None:
+    other = find_base(version) or pytest.skip(f"no Python {version} here")
+    program = tmp_path / "aws"
+    program.write_text(PROGRAM)
+    node = unpacked(tmp_path, python, STARTS)
+
+    path, ran = last_json(node.driver(python, "job.py", SHOW, str(program), other))
+
+    assert ran == [
+        [*map(int, version.split("."))],
+        f"{node.tree}/project/helper.py",
+        [f"{node.tree}/project"],
+        ["", *path],
+    ]
+
+
+def test_a_program_of_the_node_in_a_line_of_a_shell_runs_and_a_script_of_the_job_is_refused(
+    tmp_path: Path, python: Path
+) -> None:
+    other = find_base("3.10" if version_of(python) == "3.12" else "3.12") or pytest.skip("no other Python")
+    program = tmp_path / "aws"
+    program.write_text("import helper, sys\nprint(sys.version_info[1])\n")
+    node = unpacked(tmp_path, python, SHOW)
+    variables = "import json, os; print(json.dumps(dict(os.environ)))"
+    supervisor = last_json(node.run(python, "-c", variables))
+    line = {**supervisor, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+
+    ran = node.run(Path(other), str(program), env=line)
+    refused = [
+        node.run(Path(other), script, env=line) for script in ("job.py", f"{node.tree}/project/job.py")
+    ]
+
+    assert (ran.returncode, ran.stdout) == (0, f"{10 if version_of(python) == '3.12' else 12}\n"), ran.stderr
+    assert [each.returncode for each in refused] == [78, 78]
+
+
 def test_a_bundle_for_another_python_stops_with_one_line(tmp_path: Path) -> None:
     python = make_interpreter(tmp_path / "env", sys.executable)
     node = unpack(tmp_path, files(SHOW), python="3.9")
