@@ -7,7 +7,7 @@ import pytest
 from raybundle.resolve.facts import Facts, ModuleText, ProgramName
 from raybundle.resolve.interpreter.markers import Environment
 from raybundle.resolve.scan.commands.shell import commands_in
-from raybundle.resolve.scan.scan import scan, scan_shell
+from raybundle.resolve.scan.scan import scan, scan_program
 
 LINUX = Environment((3, 11, 7), "linux", "x86_64", "cpython")
 HEAD = "import asyncio, os, shlex, shutil, subprocess, sys\n"
@@ -110,7 +110,7 @@ def test_a_script_of_a_shell_names_what_it_starts() -> None:
         "#!/bin/sh\nset -e\n# python not.py\nexport A=1\n"
         "A=2 python -m pk.gen $1 \\\n  --y\npython a/b.py\nsqlfmt x\n"
     )
-    facts = scan_shell(script.encode(), "go.sh")
+    facts = scan_program(script.encode(), "go.sh", LINUX)
 
     assert facts is not None
     assert modules(facts) >= {"pk.gen", "pk.gen.__main__"}

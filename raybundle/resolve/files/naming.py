@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from raybundle.formats.pickles import is_pickle, is_text
 from raybundle.model import TRACKED
 from raybundle.resolve.files.data_files import package_data, within_limit, without_excluded
-from raybundle.resolve.scan.strings import is_config, is_shell
+from raybundle.resolve.scan.strings import is_config, is_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -29,7 +29,7 @@ def naming(candidates: Iterable[Candidate]) -> tuple[str, ...]:
         sorted(
             each.file
             for each in candidates
-            if is_config(os.path.basename(each.file)) or is_shell(each.file) or _may_be_pickled(each)
+            if is_config(os.path.basename(each.file)) or is_program(each.file) or _may_be_pickled(each)
         )
     )
 

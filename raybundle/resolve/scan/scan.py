@@ -8,6 +8,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Literal
 
+from raybundle.errors import BundleError
 from raybundle.formats.pickles import modules_in_literal, modules_in_text, read_pickle
 from raybundle.resolve.evaluate.conditions import may_ask_for_module
 from raybundle.resolve.evaluate.constants import switches, with_constants
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 _LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
 """Is in each source that has a pickle as a literal."""
+_PYTHON = re.compile(rb"#!.*\bpython[\d.]*\s*(?:-\w+\s*)*\r?\n")
 _LOADED = Guard(deferred="function")
 """Of modules that a pickle names: they are imported when it is loaded."""
 
@@ -136,14 +138,31 @@ def scan_config(source: bytes) -> Facts:
     return Facts(sha256, in_order(imports), named=tuple(named))
 
 
-def scan_shell(source: bytes, file: str) -> Facts | None:
-    """Returns what a script of a shell starts, and the paths in it; None if the file is no such script."""
+def scan_program(source: bytes, file: str, environment: Environment) -> Facts | None:
+    """Returns what a program without a suffix starts or imports, and the paths in it; None if it is none."""
+    if _PYTHON.match(source):
+        return _scan_python(source, file, environment)
     text = script_in(source, file)
     if text is None:
         return None
     sha256, commands = hashlib.sha256(source).hexdigest(), commands_of_shell(text)
     named = tuple(each for each in commands.scripts if each.path not in commands.written)
     return Facts(sha256, in_order(commands.found), named=named)
+
+
+def _scan_python(source: bytes, file: str, environment: Environment) -> Facts | None:
+    """Returns the modules of a program as names, which may be those of files beside it."""
+    try:
+        facts = scan(source, file, environment)
+    except BundleError:
+        return None
+    found = [(each.line, each.form) for each in facts.imports if isinstance(each.form, Statement)]
+    names = {
+        (line, f"{form.name}.{member}".rstrip(".*")) for line, form in found for member in ("", *form.members)
+    }
+    imports = (Import(line, ModuleText(name, is_listed=True, rule="config-file")) for line, name in names)
+    beside = [Named(line, "start", f"{name.replace('.', '/')}.py") for line, name in sorted(names)]
+    return Facts(facts.sha256, in_order(imports), named=(*facts.named, *beside))
 
 
 def scan_text(data: bytes) -> Facts:

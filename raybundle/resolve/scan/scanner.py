@@ -13,7 +13,7 @@ from raybundle.cache.room import latest
 from raybundle.errors import UNREADABLE, BundleError, RefusedFileError
 from raybundle.formats.pickles import LARGEST_TEXT, is_pickle, is_text, too_large
 from raybundle.resolve.facts import Facts, UnknownImport, from_json, to_json
-from raybundle.resolve.scan.strings import is_shell
+from raybundle.resolve.scan.strings import is_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,10 +76,10 @@ class Scanner:
             if is_text(file) and identity_of(file)[0] <= LARGEST_TEXT:
                 return self._facts(file, _scan_text)
             if not (is_pickle(file) or is_text(file)):
-                return self._facts(file, lambda source: _scan_config(source, file))
+                return self._facts(file, lambda source: _scan_config(source, file, self.environment))
             fault = "" if is_text(file) else too_large(identity_of(file)[0], file)
             if fault is None:
-                return self._facts(file, lambda data: _scan_pickle(data, file))
+                return self._facts(file, lambda data: _scan_pickle(data, file, self.environment))
             self.refused.add(file)
             return Facts("", unknown=(UnknownImport(1, fault),) if fault else ())
         except RefusedFileError:
@@ -199,10 +199,10 @@ def _scan(source: bytes, file: str, environment: Environment) -> Facts:
     return scan(source, file, environment)
 
 
-def _scan_pickle(data: bytes, file: str) -> Facts:
-    from raybundle.resolve.scan.scan import scan_pickle, scan_shell  # noqa: PLC0415 - as above
+def _scan_pickle(data: bytes, file: str, environment: Environment) -> Facts:
+    from raybundle.resolve.scan.scan import scan_pickle, scan_program  # noqa: PLC0415 - as above
 
-    return (scan_shell(data, file) if is_shell(file) else None) or scan_pickle(data, file)
+    return (scan_program(data, file, environment) if is_program(file) else None) or scan_pickle(data, file)
 
 
 def _scan_text(data: bytes) -> Facts:
@@ -211,7 +211,7 @@ def _scan_text(data: bytes) -> Facts:
     return scan_text(data)
 
 
-def _scan_config(source: bytes, file: str) -> Facts:
-    from raybundle.resolve.scan.scan import scan_config, scan_shell  # noqa: PLC0415 - as above
+def _scan_config(source: bytes, file: str, environment: Environment) -> Facts:
+    from raybundle.resolve.scan.scan import scan_config, scan_program  # noqa: PLC0415 - as above
 
-    return (scan_shell(source, file) if is_shell(file) else None) or scan_config(source)
+    return (scan_program(source, file, environment) if is_program(file) else None) or scan_config(source)

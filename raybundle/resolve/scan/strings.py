@@ -101,8 +101,8 @@ def is_config(name: str) -> bool:
     return name.endswith(CONFIG_SUFFIXES) and name not in _OF_TOOLS and not name.startswith(".")
 
 
-def is_shell(file: str) -> bool:
-    """Returns whether a file may be a script of a shell or a makefile, which its first line may decide."""
+def is_program(file: str) -> bool:
+    """Returns whether a file may be a makefile or a program in text, which its first line may decide."""
     return file.endswith((".sh", ".bash", ".mk")) or "." not in file.rpartition("/")[2]
 
 

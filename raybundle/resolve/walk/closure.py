@@ -14,6 +14,7 @@ from raybundle.model import ModuleName, Opened, Unknown
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.facts import ModuleText, PackageWalk
 from raybundle.resolve.find.finder import FirstParty, Namespace, NotFound, StandardLibrary, ThirdParty
+from raybundle.resolve.scan.strings import is_program
 from raybundle.resolve.walk.config_files import ConfigFiles, may_load_pickles
 from raybundle.resolve.walk.edges import Place, directory_of, sort_edges
 from raybundle.resolve.walk.loaders import Loaders
@@ -294,7 +295,7 @@ class _Walk:
         self.configs[file] = beside
         facts = self.sources.config_of(file)
         for each in facts.imports:
-            place = Place(directory_of(beside), file, each.line, rule)
+            place = Place(directory_of(beside), file, each.line, each.form.rule if is_program(file) else rule)
             self._take_all(place, self.meanings.of(each, None, file))
         self.warnings.update(warn_about_pickle(file, each.text) for each in facts.unknown)
 

@@ -22,7 +22,7 @@ from raybundle.resolve.files.data_files import (
 from raybundle.resolve.files.named.taking import MOST_BYTES, MOST_FILES, Origin, Taking, parents_of
 from raybundle.resolve.files.secret_names import secret_fault
 from raybundle.resolve.find.finder import FirstParty
-from raybundle.resolve.scan.strings import is_config, is_shell
+from raybundle.resolve.scan.strings import is_config, is_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -188,7 +188,7 @@ class _Search(Taking):
         """Takes what configuration, scripts of shells and lists name, if a path or `include` names them."""
         project = self.ground.project
         for config in (waiting := [*sorted(self.ground.included), *self.found]):
-            shell = is_shell(config)
+            shell = is_program(config)
             is_list = is_text(config) and config not in self.ground.included
             names = shell or is_list or is_config(os.path.basename(config))
             if not (names and config.startswith(f"{project}/")):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RUNS = "import subprocess\nsubprocess.run({}, check=True)\n"
 BASH = RUNS.format("['bash', 'scripts/go.sh']")
+PYTHON = "#!/usr/bin/env python3\n"
 FILES = ("data/d.csv", "data/e.csv", "scripts/own.txt", "in.txt", "VOCAB", "tools/step.py", "lib/env.sh")
 KINDS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a variable": ({"scripts/go.sh": 'DATA=data/d.csv\ncat "$DATA"\n'}, {"data/d.csv"}),
@@ -38,6 +39,14 @@ KINDS: dict[str, tuple[dict[str, str], set[str]]] = {
     "an executable beside the job": (
         {"job.py": RUNS.format("['./run', 'VOCAB']"), "run": "#!/usr/bin/env bash\ncat in.txt\n"},
         {"run", "VOCAB", "in.txt"},
+    ),
+    "a program in Python without a suffix": (
+        {
+            "job.py": RUNS.format("['tools/gen']"),
+            "tools/gen": f"{PYTHON}import genlib, json\nopen('in.txt')\nfrom parts import one\n",
+            **dict.fromkeys(("tools/genlib.py", "tools/parts/__init__.py", "tools/parts/one.py"), ""),
+        },
+        {"tools/gen", "in.txt"},
     ),
     "os.system": ({"job.py": "import os\nos.system('cd data && cat d.csv | sort < e.csv')\n"},
                   {"data/d.csv", "data/e.csv"}),
@@ -108,6 +117,27 @@ def test_scripts_run_from_the_bundle(tmp_path: Path) -> None:
         "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["make"]\n',
     }
     bundler = Bundler(tree(tmp_path / "project", {"job.py": job, **files}), tmp_path)
+
+    assert bundler.told() == []
+    done = bundler.run()
+    assert done.stdout == bundler.here(), done.stderr
+
+
+@pytest.mark.slow
+def test_a_program_in_python_finds_what_lies_beside_it(tmp_path: Path) -> None:
+    shows = "print(genlib.deep.X, one.Y, open('in.txt').read())\n"
+    files = {
+        "job.py": "import subprocess\nprint(subprocess.check_output(['tools/gen'], text=True))\n",
+        "tools/gen": f"{PYTHON}import genlib\nfrom parts import one\n{shows}",
+        "tools/genlib.py": "import deep\n",
+        "tools/deep.py": "X = 1\n",
+        "tools/parts/__init__.py": "",
+        "tools/parts/one.py": "Y = 2\n",
+        "in.txt": "i\n",
+    }
+    project = tree(tmp_path / "project", files)
+    (project / "tools/gen").chmod(0o755)
+    bundler = Bundler(project, tmp_path)
 
     assert bundler.told() == []
     done = bundler.run()
