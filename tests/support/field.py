@@ -259,11 +259,7 @@ CASES: Mapping[str, Case] = {
     ),
     "resolve-name": Case(JOB, ("ran stage",)),
     "resolve-name-2": Case(JOB, ("ran stage",)),
-    "resolve-name-3": Case(
-        JOB,
-        ("9 fast result late",),
-        (unknown("importlib.util.find_spec(name)", "job.py", "importlib.util.find_spec(name)"),),
-    ),
+    "resolve-name-3": Case(JOB, ("9 fast result late",)),
     "symlink-to-shared": Case(
         JOB,
         ("SYM ('common', 'a,b')",),
