@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LARGE = 16 << 20
 """Bytes from which a file is cloned or linked instead of copied, if that is safe for the verified file."""
+EMPTY = ".raybundle-empty"
+"""A file that stands for its directory, which is empty: an archive has files only. A job never sees it."""
 CHUNK = 1 << 20
 """Bytes that are copied at a time."""
 FICLONE = 0x40049409
@@ -98,6 +100,8 @@ class Filler:
         if directory not in self._made:
             os.makedirs(directory, exist_ok=True)
             self._made.add(directory)
+        if os.path.basename(path) == EMPTY:
+            return 0
         status = os.stat(source)
         large = status.st_size >= LARGE
         if large and self._clones and self._clone(source, target, status):

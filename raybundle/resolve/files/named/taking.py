@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from raybundle.model import NAMED, Warning
+from raybundle.node.scratch.raybundle_fill import EMPTY
 from raybundle.resolve.facts import EVERYTHING
 from raybundle.resolve.files.data_files import (
     SIZE_LIMIT,
@@ -39,8 +40,6 @@ MOST_SEEN = 20_000
 _WILD = re.compile(r"[*?\[]")
 _ANYTHING = frozenset({"*", "**", "**/*"})
 """Forms of a name that only the running program knows. Beside code, they mean nothing."""
-_PLACEHOLDER = ".gitkeep"
-"""What git's users put into an empty directory."""
 _NEVER = frozenset({"__pycache__", "node_modules"})
 _HISTORY = re.compile(r"/\.(?:git|hg|svn)(?:/|\Z)")
 
@@ -108,7 +107,7 @@ class Taking:
         full = {above for file in self.found for above in parents_of(file)}
         for directory, (entry, origin) in self.kept.items():
             if directory not in full:
-                file = f"{directory}/{_PLACEHOLDER}"
+                file = f"{directory}/{EMPTY}"
                 self.found[file] = Candidate(file, entry, f"keeps a directory {origin.text}", b"", named=True)
 
     def kind(self, path: str, entry: str) -> str | None:

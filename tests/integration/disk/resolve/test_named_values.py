@@ -194,13 +194,13 @@ def test_a_directory_that_the_job_must_find_is_there_although_it_is_empty(tmp_pa
     for each in ("inbox", "out", "other"):
         (project / each).mkdir()
 
-    assert travels(project / "job.py") - {"full/a.txt"} == {f"{each}/.gitkeep" for each in kept}
+    assert travels(project / "job.py") - {"full/a.txt"} == {f"{each}/.raybundle-empty" for each in kept}
 
 
 @pytest.mark.slow
 def test_a_job_finds_its_empty_directories_from_the_bundle(tmp_path: Path) -> None:
     source = (
-        "import os\nprint([each for each in os.listdir('inbox') if each[0] != '.'])\n"
+        "import os\nprint(os.listdir('inbox'))\n"
         "with open('out/x.txt', 'w') as f:\n    print(f.write('abc'))\n"
     )
     project = tree(tmp_path / "project", {"job.py": source})
