@@ -106,13 +106,16 @@ def is_program_of_the_node() -> bool:
 
     That is one of another version, or one without Ray. A driver counts if its script is not the job's.
     """
-    ours = os.environ.get("RAYBUNDLE_INTERPRETER", INTERPRETER)
-    script = sys.argv[0]
-    is_the_jobs = not os.path.isabs(script) or script.startswith((PRIVATE, os.environ["RAYBUNDLE_ARCHIVE"]))
-    if ours == INTERPRETER or role() == "worker" or (role() == "driver" and is_the_jobs):
+    ours, kind = os.environ.get("RAYBUNDLE_INTERPRETER", INTERPRETER), role()
+    if ours == INTERPRETER or kind == "worker" or (kind == "driver" and _runs_the_jobs_script()):
         return False
     alike = ours.endswith(f" {sys.implementation.cache_tag}")
     return not (alike and any(os.path.isdir(f"{entry}/ray") for entry in sys.path))
+
+
+def _runs_the_jobs_script() -> bool:
+    script, archive = sys.argv[0], os.environ.get("RAYBUNDLE_ARCHIVE", "/")
+    return not os.path.isabs(script) or script.startswith((PRIVATE, archive))
 
 
 def node() -> str:
