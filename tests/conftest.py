@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
+import raybundle.cli  # noqa: F401 - it sets how often the collector runs, for a process that ends soon
 from tests.support import durations
 from tests.support.s3_server import S3Server, s3_server
+
+gc.set_threshold(700, 10, 10)  # what a test leaves is found in that test
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
