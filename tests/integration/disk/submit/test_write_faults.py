@@ -6,6 +6,7 @@ Whatever is lost on the way: one id is at most one job; after a code of 0 it is 
 
 from __future__ import annotations
 
+import gc
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,7 @@ from tests.support.fake_dashboard import FakeDashboard
 from tests.support.proxy import Faults, Proxy, Strike
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [
@@ -35,6 +37,13 @@ WRITES = {
     "stop": (r"^POST /api/jobs/job/stop$", ["stop", "job"]),
     "delete": (r"^DELETE /api/jobs/job$", ["delete", "job"]),
 }
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """What a command left open is found while that is ignored, and not in a later test."""
+    yield
+    gc.collect()
 
 
 class Row(NamedTuple):
