@@ -46,16 +46,19 @@ def test_a_run_is_tried_with_its_options_or_not_at_all(embedded: Embedded, tmp_p
         json.loads(work.raybundle("--json", "submit", "--cwd", cwd, "job.py").stdout)["submission_id"]
         for cwd in ("good", "bad")
     ]
-    tree(work.directory, {"job.py": "import sys\nsys.exit(len(sys.argv) - 1)\n"})
+    tree(work.directory, {"job.py": "raise SystemExit(3)\n"})
     word = "--password=0b7c5f0e6a1d4c93"
     secret = json.loads(work.raybundle("--json", "submit", "job.py", word).stdout)["submission_id"]
 
     found = work.raybundle("--json", "bisect", *runs)
     hidden = work.raybundle("bisect", runs[0], secret)
+    [bundle] = re.findall(r"^hint: name its bundle (\S+) instead", hidden.stderr, re.MULTILINE)
+    named = work.raybundle("--json", "bisect", runs[0], bundle)
 
     assert json.loads(found.stdout)["culprits"] == [{"kind": "option", "name": "cwd"}]
     assert hidden.returncode == 2
     assert f"error: argument 1 of run {secret} is not recorded" in hidden.stderr
+    assert json.loads(named.stdout)["culprits"] == [{"kind": "file", "name": "project/job.py"}]
 
 
 @pytest.mark.ray

@@ -99,6 +99,25 @@ def test_a_file_that_no_python_can_compile_stops_neither_build_nor_boot(tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("file", "number"), [("later.py", 1), ("later/__init__.py", 2)])
+def test_each_remedy_for_a_module_that_only_the_run_names_lets_it_run(
+    tmp_path: Path, file: str, number: int
+) -> None:
+    made = make_workplace(tmp_path / "work", VIRTUAL_ENV=sys.prefix)
+    ignored = "  # raybundle: ignore\n"
+    code = f"import importlib, sys, pkg\nimportlib.import_module(sys.argv[1]){ignored}print('ran')\n"
+    tree(made.directory, {"job.py": code, "pkg/__init__.py": "", f"pkg/{file}": ""})
+    before = made.raybundle("run", "--here", made.build("job.py"), "pkg.later")
+
+    found = re.search(r'`include = (\[".+?"\])` \(of a package, `(\[".+?"\])`\)', before.stderr)
+    assert found, before.stderr
+    tree(made.directory, {"pyproject.toml": f"[tool.raybundle]\ninclude = {found[number]}\n"})
+    after = made.raybundle("run", "--here", made.build("job.py"), "pkg.later")
+
+    assert (before.returncode, after.returncode, after.stdout) == (1, 0, "ran\n"), after.stderr
+
+
+@pytest.mark.slow
 def test_python_after_two_dashes_runs_on_the_path_of_the_bundle(work: Workplace) -> None:
     code = "from pkg import part; print(part.__name__)"
 
