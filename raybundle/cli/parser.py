@@ -40,6 +40,8 @@ class _Add(Protocol):
 
 WITH_ARGUMENTS = ("submit", "plan", "build", "trace", "run", "doctor", "path")
 """Commands whose words after the target or bundle belong to the job."""
+ONE_TARGET = ("why", "report", "serve")
+"""Commands whose options may follow the target; a command line may be pasted after `--`."""
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -52,32 +54,44 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         UsageError: there is no such command or option.
     """
     parser, commands = parsers()
-    words, rest, judge, pasted = list(argv), list[str](), list[str](), False
+    words = list(argv)
     if not words:
         parser.print_help()
         parser.exit()
-    command = _first_word(parser, words, 0)
-    if command is not None and words[command] not in commands:
-        raise UsageError(f"there is no command `{words[command]}`", hint=_nearest(words[command], commands))
-    if command is not None and words[command] in WITH_ARGUMENTS:
-        target = _first_word(commands[words[command]], words, command + 1, stops=("-m", "--"))
-        if target is not None:
-            words, rest = words[:target], words[target:]
-    elif command is not None and words[command] == "export" and "--" in words:
-        words, rest = words[: words.index("--")], words[words.index("--") + 1 :]
-    elif command is not None and words[command] in ("why", "report", "serve"):
-        pasted = "--" in words
-        words = words if pasted else _options_first(commands[words[command]], words, command + 1)
-    elif command is not None and words[command] == "bisect" and "--" in words:
-        words, judge = words[: words.index("--")], words[words.index("--") + 1 :]
-    arguments, unknown = parser.parse_known_args(words)
+    place = _first_word(parser, words, 0)
+    command = None if place is None else words[place]
+    own, apart = words, list[str]()
+    if place is not None and command is not None:
+        if command not in commands:
+            raise UsageError(f"there is no command `{command}`", hint=_nearest(command, commands))
+        own, apart = _divide(commands[command], words, place)
+    arguments, unknown = parser.parse_known_args(own)
     if unknown:
         _refuse(unknown, commands[arguments.command])
-    arguments.rest = rest
-    arguments.judge = judge
-    arguments.pasted = pasted
-    arguments.has_options = len(words) > 1
+    arguments.rest, arguments.judge = ([], apart) if command == "bisect" else (apart, [])
+    arguments.pasted = command in ONE_TARGET and "--" in own
+    arguments.has_options = len(own) > 1
     return arguments
+
+
+def _divide(parser: ArgumentParser, words: list[str], place: int) -> tuple[list[str], list[str]]:
+    """Returns the words that argparse reads, and those of a job or a judge after them.
+
+    Args:
+        parser: of the command.
+        words: the command line.
+        place: index of the command in it.
+    """
+    command = words[place]
+    if command in WITH_ARGUMENTS:
+        end = _first_word(parser, words, place + 1, stops=("-m", "--"))
+        return (words, []) if end is None else (words[:end], words[end:])
+    if command in ("export", "bisect") and "--" in words:
+        end = words.index("--")
+        return words[:end], words[end + 1 :]
+    if command in ONE_TARGET and "--" not in words:
+        return _options_first(parser, words, place + 1), []
+    return words, []
 
 
 def option_names(parser: ArgumentParser) -> frozenset[str]:

@@ -11,8 +11,7 @@ from hashlib import sha256
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from typing import Any
+    from collections.abc import Collection, Iterable
 
     from raybundle.node.cache.raybundle_record import Lines
     from raybundle.node.stub import Stub
@@ -31,10 +30,7 @@ def check(stub: Stub, tree: str, environment: str) -> None:
         and is_unchanged(stub, tree)
         and (not environment or environment_is_unchanged(stub, environment))
     ):
-        answers: Iterator[Any] = iter(
-            [None, {}]
-        )  # `materialise` asks before and after it makes what is missing
-        stub.load("raybundle_materialise").materialise(stub, tree, lambda *_: next(answers))
+        stub.load("raybundle_materialise").mend(stub, tree)
 
 
 def is_unchanged(stub: Stub, directory: str) -> bool:

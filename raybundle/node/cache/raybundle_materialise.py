@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from hashlib import sha256
 from importlib import _bootstrap_external as import_system
 
@@ -45,6 +46,27 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
     Raises:
         RuntimeError: a file does not match the manifest, or cannot be read or written.
     """
+    with _making(stub, tree):
+        taken = take(stub, tree)
+        if taken is None:
+            _make_all(stub, tree)
+            taken = take(stub, tree)
+    return taken
+
+
+def mend(stub: Stub, tree: str) -> None:
+    """Makes what has changed of a tree, its environment and the boot anew; the caller has locked them.
+
+    Raises:
+        RuntimeError: as `materialise` does.
+    """
+    with _making(stub, tree):
+        _make_all(stub, tree)
+
+
+@contextmanager
+def _making(stub: Stub, tree: str) -> Iterator[None]:
+    """Lets one process of the node at a time make trees, and removes what is left after a failure."""
     import fcntl  # here, because a client on Windows imports `member_name` from this file
 
     _make_private(stub)
@@ -54,10 +76,7 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
         evict.remove_leftovers(stub)
         try:
             _install_boot(stub)
-            taken = take(stub, tree)
-            if taken is None:
-                _make_all(stub, tree)
-                taken = take(stub, tree)
+            yield
         except OSError as error:
             message = f"file {error.filename or tree}: {_explain(error, stub.PRIVATE)}"
             evict.remove_leftovers(stub)
@@ -65,7 +84,6 @@ def materialise(stub: Stub, tree: str, take: Callable[[Stub, str], Record | None
         except Exception:  # such as a KeyError from a malformed manifest
             evict.remove_leftovers(stub)
             raise
-    return taken
 
 
 def _explain(error: OSError, private: str) -> str:

@@ -22,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from datetime import datetime
 
-    from raybundle.publish.gc.units import Unit, Units
+    from raybundle.publish.gc.units import Kind, Unit, Units
     from raybundle.store.base import Entry, Store
 
 READERS = 16
 """Documents that are read at a time."""
 LIVE = timedelta(days=30)
 """A run without a recorded end counts as live until nothing was written about it for so long."""
+_ARCHIVES: tuple[Kind, ...] = ("layers", "data")
 _ENDS = ("/end.json", "/lost.json")
 _HINT = "`raybundle gc` removes nothing until this is right; `raybundle check` lists all that is wrong"
 _GONE_HINT = "build the bundle again from its sources, or let `--forget-runs-older-than` forget its runs"
@@ -104,36 +105,31 @@ def unreached(reader: Reader, units: Units, now: Now, free: AbstractSet[str] | N
         StoreError, BundleError: a document that says what is needed is damaged or missing.
     """
     of = units.of
-    runs = {name for name in _runs_to_remove(of["runs"], now) if _is_free(of["runs"][name], free)}
-    gone: list[Unit] = [of["runs"][name] for name in sorted(runs)]
-    roots = _named(reader, units) | _of_runs(
-        reader, units, [of["runs"][name] for name in of["runs"].keys() - runs]
-    )
-    leases = {
-        key: unit for key, unit in of["leases"].items() if not now.is_past(unit.modified, _lasting(now))
+    forgotten = {name for name in _runs_to_remove(of["runs"], now) if _is_free(of["runs"][name], free)}
+    runs = [unit for name, unit in of["runs"].items() if name not in forgotten]
+    roots = _named(reader, units) | _of_runs(reader, units, runs)
+    lease = max(LEASE, now.policy.grace)
+    leases = [unit for unit in of["leases"].values() if not now.is_past(unit.modified, lease)]
+    leased = reader.read((unit.entries[0] for unit in leases), lambda _, data: parse_lease(json.loads(data)))
+    kept = roots | {each.bundle.removeprefix("sha256:") for each in leased.values()}
+    kept |= {
+        name
+        for name, unit in of["bundles"].items()
+        if not (_is_free(unit, free) and now.is_past(unit.modified))
     }
-    leased = reader.read(
-        (unit.entries[0] for unit in leases.values()), lambda _, data: parse_lease(json.loads(data))
-    )
-    kept = {each.bundle.removeprefix("sha256:") for each in leased.values()} | roots
-    kept |= {name for name, unit in of["bundles"].items() if not _is_free(unit, free)}
-    kept |= {name for name, unit in of["bundles"].items() if not now.is_past(unit.modified)}
     used = {key for each in leased.values() for key in each.keys} | _used(reader, units, kept, roots)
     stems = {layout.archive_name(key) for key in used}
-    gone += [unit for name, unit in sorted(of["bundles"].items()) if name not in kept]
-    for kind in ("layers", "data"):
-        rest = of[kind].items()
-        gone += [unit for name, unit in sorted(rest) if name not in stems and now.is_past(unit.modified)]
-    gone += [unit for key, unit in sorted(of["leases"].items()) if key not in leases]
-    return gone + [unit for _, unit in sorted(of["notices"].items()) if now.is_past(unit.modified, NOTICE)]
+    gone: dict[Kind, AbstractSet[str]] = {"runs": forgotten, "bundles": of["bundles"].keys() - kept}
+    for kind in _ARCHIVES:
+        past = {name for name, unit in of[kind].items() if now.is_past(unit.modified)}
+        gone[kind] = past - stems
+    gone["leases"] = of["leases"].keys() - {unit.name for unit in leases}
+    gone["notices"] = {name for name, unit in of["notices"].items() if now.is_past(unit.modified, NOTICE)}
+    return [of[kind][name] for kind, names in gone.items() for name in sorted(names)]
 
 
 def _is_free(unit: Unit, free: AbstractSet[str] | None) -> bool:
     return free is None or unit.keys <= free
-
-
-def _lasting(now: Now) -> timedelta:
-    return max(LEASE, now.policy.grace)
 
 
 def _runs_to_remove(runs: dict[str, Unit], now: Now) -> set[str]:
