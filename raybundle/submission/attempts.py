@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from raybundle.cluster.stopping import Limits
 from raybundle.errors import (
+    ClusterError,
     JobError,
     JobFailedError,
     JobLostError,
@@ -211,13 +212,19 @@ def _wait(order: Order, submission: Submission, watch: Watch) -> Outcome:
     except JobLostError as error:
         return Outcome(submission, "LOST", error.exit_code, error)
     except JobError as error:  # it met a limit, and has not stopped
-        info = order.cluster.client.info(submission.run.id)
-        return Outcome(submission, info.status, error.exit_code, error)
+        return Outcome(submission, _last_status(order, submission, error), error.exit_code, error)
     for note in ended.notes:
         watch.listener.warn(note)
     order.timings.seconds.update(queue=ended.queue, run=ended.run)
     watch.listener.note(_took(order, ended))
     return Outcome(submission, ended.info.status, ended.code, ended.error, ended.info)
+
+
+def _last_status(order: Order, submission: Submission, error: JobError) -> str:
+    """Returns the status of a job that met a limit; the one before if the cluster is lost by now."""
+    with suppress(ClusterError, JobLostError):
+        return order.cluster.client.info(submission.run.id).status
+    return "PENDING" if isinstance(error, JobStartTimeoutError) else "RUNNING"
 
 
 def _log(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shlex
@@ -212,6 +213,24 @@ def test_a_stop_that_does_not_stop_is_an_error(dashboard: FakeDashboard, work: W
     assert refused.returncode == 5
     assert limited.returncode == 124
     assert "could not be stopped" in limited.stderr
+
+
+@pytest.mark.slow
+def test_a_limit_is_the_reason_even_if_the_cluster_is_lost_while_the_job_is_stopped(
+    dashboard: FakeDashboard, work: Workplace
+) -> None:
+    def lost(exchange: Exchange) -> bool:
+        stopping = dashboard.asked("POST", "/api/jobs/nightly/stop") > 0
+        return stopping and exchange.answer(403, b"the session has expired")
+
+    dashboard.faults = [on("/api/jobs/nightly", lost)]
+
+    done = work.raybundle("--json", "submit", "--submission-id", "nightly", "--timeout", "1", "job.py")
+
+    assert done.returncode == 124, done.stderr
+    assert "(--timeout); it could not be stopped: " in done.stderr
+    assert "`raybundle stop nightly` tries again" in done.stderr
+    assert json.loads(done.stdout)["status"] == "RUNNING"
 
 
 @pytest.mark.slow
