@@ -152,11 +152,11 @@ class JobsClient:
         except JobLostError:
             return None
 
-    def list(self) -> list[JobInfo]:
-        """Returns all jobs with a submission ID, the oldest first; not those that ask nodes."""
+    def list(self, *, probes: bool = False) -> list[JobInfo]:
+        """Returns all jobs with a submission ID, oldest first: those that ask nodes, or the others."""
         with self._as_ray_answers():
             jobs = [_job_info(job) for job in self.get("/api/jobs/") if job.get("submission_id")]
-        jobs = [job for job in jobs if not job.submission_id.startswith(PROBE)]
+        jobs = [job for job in jobs if job.submission_id.startswith(PROBE) == probes]
         return sorted(jobs, key=lambda job: (job.start_time or 0, job.submission_id))
 
     def logs(self, submission_id: str) -> str:

@@ -36,6 +36,8 @@ SEEN_AFTER = 2.2
 """Seconds after the end of a job until Ray has noticed it."""
 RECENT = 10.0
 """Seconds since the end of a job for which `delete_for_good` waits; clocks of machines differ."""
+FORGOTTEN = 600.0
+"""Seconds after the end of a job that asked nodes from which nobody reads its answer any more."""
 NAMESPACE = "SUPERVISOR_ACTOR_RAY_NAMESPACE"
 """Ray namespace of the supervisors; ray/dashboard/modules/job/common.py."""
 KILL = "import ray; ray.init(namespace={!r}, log_to_driver=False); ray.kill(ray.get_actor({!r}))"
@@ -45,10 +47,10 @@ import json, sys
 
 sys.path.append(sys.argv[1])
 from raybundle.cluster.access import Access
-from raybundle.cluster.stopping import remove
+from raybundle.cluster.stopping import remove_probe
 
 access, submission_id, leaves = json.load(sys.stdin)
-remove(Access(**access), submission_id, leaves)
+remove_probe(Access(**access), submission_id, leaves)
 """
 """What the process runs that removes a job for another one that has ended."""
 
@@ -173,9 +175,7 @@ def remove(access: Access, submission_id: str, leaves: float = 0.0) -> None:
         submission_id: of the job.
         leaves: seconds that it may take to end by itself, before it is stopped.
     """
-    from raybundle.cluster.jobs import JobsClient  # noqa: PLC0415 - start-up
-
-    with contextlib.suppress(ClusterError, JobError), contextlib.closing(JobsClient(access)) as client:
+    with contextlib.suppress(ClusterError, JobError), _client(access) as client:
         begin = time.monotonic()
         while not client.info(submission_id).ended and time.monotonic() - begin < leaves:
             time.sleep(STOP_DELAY)
@@ -184,10 +184,29 @@ def remove(access: Access, submission_id: str, leaves: float = 0.0) -> None:
         delete_for_good(client, submission_id)
 
 
-def hand_over(access: Access, submission_id: str, leaves: float) -> None:
-    """Lets another process remove a job, because this one ends: nobody waits, and no signal reaches it.
+def remove_probe(access: Access, submission_id: str, leaves: float) -> None:
+    """Removes a job that asked nodes, and others that were left by machines which went down.
 
-    If there can be no other process, the job is removed here.
+    Arguments are as for `remove`.
+    """
+    remove(access, submission_id, leaves)
+    before = (time.time() - FORGOTTEN) * 1000
+    with contextlib.suppress(ClusterError, JobError), _client(access) as client:
+        for each in client.list(probes=True):
+            if each.ended and (each.end_time or before) < before:
+                client.delete(each.submission_id)
+
+
+def _client(access: Access) -> contextlib.closing[JobsClient]:
+    from raybundle.cluster.jobs import JobsClient  # noqa: PLC0415 - start-up
+
+    return contextlib.closing(JobsClient(access))
+
+
+def hand_over(access: Access, submission_id: str, leaves: float) -> None:
+    """Lets another process do `remove_probe`, because this one ends: nobody waits, and no signal reaches it.
+
+    If there can be no other process, it is done here.
     """
     import subprocess  # noqa: PLC0415 - start-up: few commands end before their jobs do
 
@@ -206,7 +225,7 @@ def hand_over(access: Access, submission_id: str, leaves: float) -> None:
         with cast("IO[bytes]", other.stdin) as stdin:
             stdin.write(question.encode())
     except OSError:
-        remove(access, submission_id, leaves)
+        remove_probe(access, submission_id, leaves)
 
 
 def bundle_alone(whole: Mapping[str, Any]) -> Mapping[str, Any]:

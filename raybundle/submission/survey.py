@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.cache.documents import Kind
 from raybundle.cluster.jobs import PROBE, JobsClient
-from raybundle.cluster.stopping import hand_over, remove
+from raybundle.cluster.stopping import hand_over, remove, remove_probe
 from raybundle.errors import ClusterError, RaybundleError
 from raybundle.publish import layout, putting
 from raybundle.resolve.interpreter.platforms import known_platform
@@ -242,7 +242,7 @@ def _begin_removal(access: Access, name: str) -> None:
     atexit.register(leaving)
 
     def run() -> None:
-        remove(access, name, LEAVES)
+        remove_probe(access, name, LEAVES)
         atexit.unregister(leaving)
 
     threading.Thread(target=run, name="survey-end", daemon=True).start()

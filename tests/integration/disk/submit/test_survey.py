@@ -16,6 +16,7 @@ from raybundle.bundle.values import PythonTag
 from raybundle.cache.documents import Cache
 from raybundle.cluster.access import make_access
 from raybundle.cluster.jobs import JobsClient
+from raybundle.cluster.stopping import remove_probe
 from raybundle.errors import BundleError, ClusterError
 from raybundle.resolve.interpreter.node_python import NodePython
 from raybundle.resolve.interpreter.platforms import Platform
@@ -325,3 +326,19 @@ def test_who_asks_nodes_ends_with_their_answer_and_another_process_removes_the_j
         [sent] = [headers for method, _, headers in dashboard.requests if method == "DELETE"]
         assert sent["Authorization"] == "Bearer abc"
         assert dashboard.asked("POST", f"/api/jobs/{name}/stop") == 0
+
+
+def test_who_asks_nodes_also_removes_what_others_have_left() -> None:
+    now = int(time.time() * 1000)
+    with FakeDashboard() as dashboard:
+        dashboard.faults.append(listed)
+        dashboard.add("raybundle-probe-left", "SUCCEEDED", end_time=now - 700_000)
+        dashboard.add("raybundle-probe-lasting", "RUNNING", start_time=now - 700_000)
+        dashboard.add("raybundle-probe-read", "SUCCEEDED", end_time=now - 10_000)
+        dashboard.add("nightly", "SUCCEEDED", end_time=now - 700_000)
+        access = make_access(dashboard.address, {})
+        dashboard.add("raybundle-probe-own", "SUCCEEDED", end_time=now)
+
+        remove_probe(access, "raybundle-probe-own", leaves=0.0)
+
+        assert set(dashboard.jobs) == {"raybundle-probe-lasting", "raybundle-probe-read", "nightly"}
