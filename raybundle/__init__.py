@@ -8,47 +8,25 @@ from raybundle.version import __version__
 
 if TYPE_CHECKING:
     from raybundle import errors
-    from raybundle.api import (
-        Job,
-        JobFunction,
-        attach,
-        bisect,
+    from raybundle.api import local, serve
+    from raybundle.api.building import (
         build,
-        bundles,
-        check,
         compare,
-        diff,
-        doctor,
         export,
-        gc,
-        job,
-        jobs,
-        local,
-        patch,
-        path,
         plan,
-        probe_store,
-        pull,
-        report,
-        rerun,
-        run,
-        run_function,
-        run_here,
-        runs,
         runtime_env,
         sbom,
-        serve,
         settings,
         show,
-        show_run,
-        sign,
-        submit,
-        submit_function,
-        tag,
         trace,
-        verify,
         why,
     )
+    from raybundle.api.catalogue import bundles, runs, show_run, tag
+    from raybundle.api.cluster import attach, doctor, jobs, path, rerun, run, submit
+    from raybundle.api.functions import JobFunction, job, run_function, submit_function
+    from raybundle.api.handle import Job
+    from raybundle.api.reporting import report
+    from raybundle.api.stored import bisect, check, diff, gc, patch, probe_store, pull, run_here, sign, verify
     from raybundle.cluster.embedded.record import LocalCluster
     from raybundle.cluster.jobs import JobInfo
     from raybundle.config import Setting
@@ -156,6 +134,8 @@ _MODULES = {
     "Diff": "raybundle.pipeline.diffing.diff",
     "Export": "raybundle.pipeline.kuberay",
     "Finding": "raybundle.pipeline.findings",
+    "Job": "raybundle.api.handle",
+    "JobFunction": "raybundle.api.functions",
     "JobInfo": "raybundle.cluster.jobs",
     "Listed": "raybundle.publish.catalogue",
     "LocalCluster": "raybundle.cluster.embedded.record",
@@ -175,19 +155,56 @@ _MODULES = {
     "Trace": "raybundle.pipeline.tracing",
     "Verification": "raybundle.pipeline.verifying",
     "Why": "raybundle.pipeline.reasoning",
+    "attach": "raybundle.api.cluster",
+    "bisect": "raybundle.api.stored",
+    "build": "raybundle.api.building",
+    "bundles": "raybundle.api.catalogue",
+    "check": "raybundle.api.stored",
+    "compare": "raybundle.api.building",
+    "diff": "raybundle.api.stored",
+    "doctor": "raybundle.api.cluster",
+    "export": "raybundle.api.building",
+    "gc": "raybundle.api.stored",
+    "job": "raybundle.api.functions",
+    "jobs": "raybundle.api.cluster",
+    "patch": "raybundle.api.stored",
+    "path": "raybundle.api.cluster",
+    "plan": "raybundle.api.building",
+    "probe_store": "raybundle.api.stored",
+    "pull": "raybundle.api.stored",
+    "report": "raybundle.api.reporting",
+    "rerun": "raybundle.api.cluster",
+    "run": "raybundle.api.cluster",
+    "run_function": "raybundle.api.functions",
+    "run_here": "raybundle.api.stored",
+    "runs": "raybundle.api.catalogue",
+    "runtime_env": "raybundle.api.building",
+    "sbom": "raybundle.api.building",
+    "settings": "raybundle.api.building",
+    "show": "raybundle.api.building",
+    "show_run": "raybundle.api.catalogue",
+    "sign": "raybundle.api.stored",
+    "submit": "raybundle.api.cluster",
+    "submit_function": "raybundle.api.functions",
+    "tag": "raybundle.api.catalogue",
+    "trace": "raybundle.api.building",
+    "verify": "raybundle.api.stored",
+    "why": "raybundle.api.building",
 }
-"""Where names come from that are not in `raybundle.api`."""
+"""The module that has each name."""
+_WHOLE = {"errors": "raybundle.errors", "local": "raybundle.api.local", "serve": "raybundle.api.serve"}
+"""Names of modules."""
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the library at its first use: `import raybundle` and `--help` stay light."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """Loads the part of the library that has a name: `import raybundle` and `--help` stay light."""
     from importlib import import_module
 
-    if name == "errors":
-        return import_module("raybundle.errors")
-    return getattr(import_module(_MODULES.get(name, "raybundle.api")), name)
+    if name in _WHOLE:
+        return import_module(_WHOLE[name])
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import sys
 from argparse import ArgumentParser
 from importlib.metadata import requires
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -135,6 +137,30 @@ def test_the_public_surface_is_what_the_manual_lists() -> None:
     listed = re.findall(r"^\| `raybundle\.(\w+)", manual, re.MULTILINE)
 
     assert sorted(raybundle.__all__) == sorted({*listed, "__version__"})
+
+
+def test_a_name_of_the_library_loads_its_own_part_alone(tmp_path: Path) -> None:
+    work = make_workplace(tmp_path / "work")
+    ask = "from raybundle import Job, attach, submit\nimport sys; print(*sys.modules)"
+
+    done = work.command([sys.executable, "-c", ask])
+
+    parts = {name for name in done.stdout.split() if name.startswith("raybundle.api.")}
+    words = {f"raybundle.api.{name}" for name in ("job_keywords", "keywords", "reading")}
+    assert parts - words == {"raybundle.api.cluster", "raybundle.api.handle"}
+    assert "raybundle.pipeline.reasoning" not in done.stdout.split()
+
+
+def test_each_public_name_leads_to_one_object_that_pickles() -> None:
+    import raybundle  # noqa: PLC0415 - the subject of the test
+
+    found = {name: getattr(raybundle, name) for name in dir(raybundle)}
+
+    modules = {name for name, each in found.items() if isinstance(each, ModuleType)}
+    assert modules == {"errors", "local", "serve"}
+    assert not hasattr(raybundle, "nothing")
+    for name in found.keys() - modules - {"__version__"}:
+        assert pickle.loads(pickle.dumps(found[name])) is getattr(raybundle, name), name  # noqa: S301
 
 
 def test_raybundle_alone_brings_neither_ray_nor_airflow() -> None:
