@@ -92,10 +92,11 @@ def test_the_address_is_a_url_or_is_made_of_its_fields(fields: dict[str, Any], e
     assert keywords_of(connection(**fields)).get("address") == expected
 
 
-def test_a_password_is_a_token_unless_there_is_a_user() -> None:
+@pytest.mark.parametrize("headers", [{"X-Team": "search"}, '{"X-Team": "search"}'], ids=["JSON", "form"])
+def test_a_password_is_a_token_unless_there_is_a_user(headers: Any) -> None:
     pair = base64.b64encode(b"ann:pw").decode()
     users = keywords_of(connection(login="ann", password="pw"))
-    token = keywords_of(connection(password="pw", extra_dejson={"headers": '{"X-Team": "search"}'}))
+    token = keywords_of(connection(password="pw", extra_dejson={"headers": headers}))
 
     assert users == {"headers": {"Authorization": f"Basic {pair}"}}
     assert token == {"headers": {"X-Team": "search", "Authorization": "Bearer pw"}}

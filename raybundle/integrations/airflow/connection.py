@@ -18,7 +18,8 @@ def keywords_of(connection: Any) -> dict[str, Any]:
     Raises:
         UsageError: its headers are not a JSON object.
     """
-    extra = {name: value for name, value in connection.extra_dejson.items() if value not in {None, ""}}
+    given = connection.extra_dejson.items()  # values may be objects, which no set takes
+    extra = {name: value for name, value in given if value not in (None, "")}
     headers = _headers(extra.get("headers"), connection.conn_id)
     if connection.login:
         pair = f"{connection.login}:{connection.password or ''}"

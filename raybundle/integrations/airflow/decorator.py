@@ -12,7 +12,7 @@ from raybundle.integrations.airflow.operator import JobOperator
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from raybundle.api import Job
+    from raybundle import Job
 
 WHAT_TO_RETURN = "return numbers, strings, lists and dicts; store anything else, and return where it is"
 

@@ -13,7 +13,7 @@ from raybundle.integrations.airflow.connection import keywords_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from raybundle.api import Job
+    from raybundle import Job
     from raybundle.cluster.jobs import JobsClient
 
 _CLUSTER = ("address", "headers", "verify", "client_cert", "client_key", "profile")
@@ -58,19 +58,19 @@ class RayBundleHook(BaseHook):
 
     def attach(self, submission_id: str) -> Job:
         """Returns a job of the cluster."""
-        from raybundle.api import attach
+        from raybundle import attach
 
         return attach(submission_id, **{name: self.keywords.get(name) for name in (*_CLUSTER, "store")})
 
     def run(self, ref: str, arguments: Sequence[str] = (), **options: Any) -> Job:
         """Returns the job of a bundle of the store; arguments as for `raybundle.run`."""
-        from raybundle.api import run
+        from raybundle import run
 
         return run(ref, arguments, **self.keywords, notify=self._note, **options)
 
     def submit(self, target: str, arguments: Sequence[str] = (), **options: Any) -> Job:
         """Returns the job of a target, whose bundle is built here; arguments as for `raybundle.submit`."""
-        from raybundle.api import submit
+        from raybundle import submit
 
         return submit(target, arguments, **{**self.keywords, "notify": self._note, **options})
 
@@ -78,7 +78,7 @@ class RayBundleHook(BaseHook):
         self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], **options: Any
     ) -> Job:
         """Returns the job of a call; arguments as for `raybundle.submit_function`."""
-        from raybundle.api import submit_function
+        from raybundle import submit_function
 
         return submit_function(function, args, kwargs, **{**self.keywords, "notify": self._note, **options})
 

@@ -16,7 +16,7 @@ from raybundle.integrations.airflow.link import RayJobLink, url_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from raybundle.api import Job
+    from raybundle import Job
     from raybundle.cluster.jobs import JobInfo
     from raybundle.integrations.airflow.hook import RayBundleHook
 
