@@ -29,8 +29,8 @@ RUNS = [
     {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_JOB": "a"},
     {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "1", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "b"},
     {"GITLAB_CI": "true", "CI_PIPELINE_ID": "1", "CI_JOB_ID": "1"},
-    {"JENKINS_URL": "http://ci", "JOB_NAME": "team/ünï code", "BUILD_NUMBER": "1"},
-    {"JENKINS_URL": "http://ci", "JOB_NAME": "x" * 400, "BUILD_NUMBER": "1"},
+    {"JENKINS_HOME": "/jenkins", "JOB_NAME": "team/ünï code", "BUILD_NUMBER": "1"},
+    {"JENKINS_HOME": "/jenkins", "JOB_NAME": "x" * 400, "BUILD_NUMBER": "1"},
 ]
 
 

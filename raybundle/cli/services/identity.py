@@ -16,7 +16,7 @@ FROM_CI = "@ci"
 _RUNS = {
     "GITHUB_ACTIONS": ("github", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB", "GITHUB_ACTION"),
     "GITLAB_CI": ("gitlab", "CI_PIPELINE_ID", "CI_JOB_ID"),
-    "JENKINS_URL": ("jenkins", "JOB_NAME", "BUILD_NUMBER", "STAGE_NAME"),
+    "JENKINS_HOME": ("jenkins", "JOB_NAME", "BUILD_NUMBER", "STAGE_NAME"),  # JENKINS_URL may be unset
 }
 """Variables that a service sets: one that it is known by, the id's first word, and what names a run."""
 _LONGEST = 150

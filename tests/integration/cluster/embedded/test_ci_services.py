@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.integration.cluster.embedded.test_schemas import EVENTS, changed, validator
+from tests.support import jenkins as jenkins_agent
 from tests.support.runner import run_step
 from tests.support.small_project import tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from raybundle.cluster.jobs import JobsClient
     from tests.integration.cluster.conftest import Embedded
     from tests.support.workplace import Workplace
 
@@ -119,6 +122,55 @@ def test_gitlab_has_a_section_and_later_jobs_have_variables(work: Workplace) -> 
         f"RAYJOB_{name}" for name in ("BUNDLE", "SUBMISSION_ID", "STATUS", "EXIT_CODE")
     ]
     assert lines[2:] == ["RAYJOB_STATUS=SUCCEEDED", "RAYJOB_EXIT_CODE=0"]
+
+
+def test_a_cancelled_job_of_gitlab_stops_its_job_and_says_so_to_later_jobs(work: Workplace) -> None:
+    with work.started("submit", "--dotenv", "job.env", "job.py", "sleep", env={"GITLAB_CI": "true"}) as step:
+        step.wait_for("START")
+        step.process.terminate()
+        code, stdout, _ = step.end()
+
+    found = dict(line.split("=", 1) for line in (work.directory / "job.env").read_text().splitlines())
+    job = work.raybundle("status", found["RAYJOB_SUBMISSION_ID"])
+    assert (code, found["RAYJOB_EXIT_CODE"], found["RAYJOB_STATUS"]) == (143, "143", "STOPPED")
+    assert job.stdout == "STOPPED\n"
+    assert b"section_end" in stdout
+
+
+@pytest.fixture
+def jenkins(embedded: Embedded, work: Workplace) -> Callable[..., tuple[jenkins_agent.Step, dict[str, str]]]:
+    """Runs the step of the template that submits, changed as its comments say, and reads `job.env`."""
+    own = {"RAYBUNDLE_STORE": str(work.directory.parent / "store"), "RAYBUNDLE_ADDRESS": embedded.address}
+    work.raybundle("init", "jenkins")
+    file = work.directory / "Jenkinsfile"
+    install, submit = jenkins_agent.shell_steps(file.read_text())
+    assert jenkins_agent.variables(file.read_text()).keys() == own.keys()
+    assert install == "python -m venv .venv && .venv/bin/pip install raybundle ."
+    (work.directory / ".venv").symlink_to(sys.prefix)
+
+    def run(
+        *words: str, abort_when: Callable[[str], bool] | None = None
+    ) -> tuple[jenkins_agent.Step, dict[str, str]]:
+        step = jenkins_agent.run_step(work, " ".join([submit, *words]), own, abort_when)
+        lines = (work.directory / "job.env").read_text().splitlines()
+        return step, dict(line.removeprefix("RAYJOB_").split("=", 1) for line in lines)
+
+    return run
+
+
+def test_a_step_of_jenkins_hands_on_its_job_and_follows_it_when_it_runs_again(jenkins: Any) -> None:
+    (step, found), (again, same) = jenkins("fail"), jenkins("fail")
+
+    assert (step.code, found["STATUS"], found["EXIT_CODE"]) == (20, "FAILED", "20"), step.log
+    assert re.fullmatch("jenkins-team-nightly-7-run-[0-9a-f]{8}", found["SUBMISSION_ID"])
+    assert (again.code, same) == (step.code, found)
+
+
+def test_an_aborted_step_of_jenkins_stops_its_job(jenkins: Any, client: JobsClient) -> None:
+    step, found = jenkins("sleep", abort_when=lambda log: "START" in log)
+
+    assert (step.code, found.get("STATUS"), found.get("EXIT_CODE")) == (143, "STOPPED", "143"), step.log
+    assert client.info(found["SUBMISSION_ID"]).status == "STOPPED"
 
 
 def test_nothing_is_added_to_a_log_in_a_file_or_if_it_is_switched_off(work: Workplace) -> None:
