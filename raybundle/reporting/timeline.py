@@ -59,11 +59,10 @@ def _of_job(started: datetime, events: Mapping[str, Mapping[str, Any]], *, count
 
     Clocks of client, head and node differ: no stage ends before it begins.
     """
-    running = events.get("running", {})
-    node = running.get("driver_node", "")
+    node = events.get("running", {}).get("driver_node", "")
     moments = (
         ("submit", events.get("accepted", {}).get("at"), "from the record to the answer of the cluster"),
-        ("queue", running.get("started") or running.get("at"), "waiting, environment, start of the driver"),
+        ("queue", _runs_since(events), "waiting, environment, start of the driver"),
         ("run", events.get("end", {}).get("ended"), f"driver on {node}" if node else ""),
     )
     begin, skipped = 0.0, list[str]()
@@ -97,13 +96,22 @@ def _of_nodes(started: datetime, events: Mapping[str, Mapping[str, Any]], last: 
         note = f"first process there ({roles}): fetches what is missing, verifies, sets the path"
         yield Stage(f"{host}: environment", begin, end - begin, note, inner=True)
     tasks = [(_time(each["first_task"]), each["node"]) for each in nodes if "first_task" in each]
-    running = events.get("running", {})
-    if tasks and "started" in running:
+    if tasks and (since := _runs_since(events)) is not None:
         at, host = min(tasks)
-        begin = min(max(0.0, (_time(running["started"]) - started).total_seconds()), last)
+        begin = min(max(0.0, (_time(since) - started).total_seconds()), last)
         end = min(max(begin, (at - started).total_seconds()), last)
         note = f"from the start of the driver until a worker on {host} takes a task"
         yield Stage("first task", begin, end - begin, note, inner=True)
+
+
+def _runs_since(events: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Returns when a job was first seen to run; None if nobody looked before it ended.
+
+    Ray's own `start_time` is that of the request; ray/dashboard/modules/job/job_manager.py.
+    """
+    seen: str | None = events.get("running", {}).get("at")
+    ended = events.get("end", {}).get("ended")
+    return None if seen and ended and _time(seen) > _time(ended) else seen
 
 
 def _time(text: object) -> datetime:

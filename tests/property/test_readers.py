@@ -100,7 +100,7 @@ NODE = gather({"0" * 56: b"".join(LINES)})
 OUTSIDE = {"module": "os", "file": "/os.py", "process": "driver", "node": "host"}
 EVENTS: dict[str, dict[str, Any]] = {
     "accepted": {"timings": {"resolve": 0.5}},
-    "running": {"driver_node": "host", "driver_node_id": "0", "started": AT},
+    "running": {"driver_node": "host", "driver_node_id": "0"},
     OBSERVED: {**NODE, "outside": [OUTSIDE], "omitted": 1},
     "end": {"status": "FAILED", "exit_code": 10, "driver_exit_code": 1, "ended": AT, "error": "no"},
 }

@@ -17,7 +17,7 @@ def at(seconds: float) -> str:
 
 
 ACCEPTED = {"accepted": {"at": at(0.5)}}
-RUNNING = {"running": {"at": at(9), "started": at(3.5), "driver_node": "10.0.0.7"}}
+RUNNING = {"running": {"at": at(3.5), "driver_node": "10.0.0.7"}}
 END = {"end": {"at": at(20), "ended": at(13.5), "status": "FAILED"}}
 
 
@@ -30,6 +30,7 @@ END = {"end": {"at": at(20), "ended": at(13.5), "status": "FAILED"}}
         (ACCEPTED | RUNNING | END, [("submit", 0, 0.5), ("queue", 0.5, 3), ("run", 3.5, 10)]),
         (ACCEPTED | END, [("submit", 0, 0.5), ("queue + run", 0.5, 13)]),
         (END, [("submit + queue + run", 0, 13.5)]),
+        (ACCEPTED | {"running": {"at": at(13.6)}} | END, [("submit", 0, 0.5), ("queue + run", 0.5, 13)]),
     ],
 )
 def test_a_run_has_the_stages_whose_ends_are_known(events: dict[str, Any], expected: list[Any]) -> None:
@@ -90,7 +91,7 @@ def test_a_node_whose_clock_is_ahead_shows_nothing_after_the_end() -> None:
 
 
 def test_a_clock_that_is_behind_makes_no_negative_stage() -> None:
-    found = timeline_of("rb-1", START, ACCEPTED | {"running": {"started": at(-2)}} | END)
+    found = timeline_of("rb-1", START, ACCEPTED | {"running": {"at": at(-2)}} | END)
 
     assert [each.seconds for each in found.stages] == [0.5, 0, 13]
 

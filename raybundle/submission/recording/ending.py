@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from raybundle.cluster.outcome import exit_code, job_error
 from raybundle.errors import ClusterError, JobLostError, StoreAccessError, StoreError, UsageError
@@ -58,13 +58,10 @@ def end_attached(store: Store, client: JobsClient, info: JobInfo) -> str | None:
 
 
 def note_running(store: Store, run: Run, info: JobInfo) -> None:
-    """Records when and where the driver of a run started, if it did; a failure costs only that."""
+    """Records that and where the driver of a run runs, if it does; a failure costs only that."""
     if info.node is None:
         return
-    began = _moment(info.start_time)
-    facts: dict[str, Any] = {"driver_node": info.node, "driver_node_id": info.node_id}
-    if began is not None:
-        facts["started"] = began.isoformat(timespec="milliseconds")
+    facts = {"driver_node": info.node, "driver_node_id": info.node_id}
     with contextlib.suppress(StoreError):
         record_event(store, run, "running", {name: fact for name, fact in facts.items() if fact})
 
