@@ -271,7 +271,8 @@ def _not_found(name: str, resolution: Resolution, evidence: Evidence, similar: t
     reason = (
         f"there is no `{name}` on the path or in the project, and nothing that the driver reaches imports it"
     )
-    hint = f"a third-party one would have to be installed for {resolution.interpreter.executable}"
+    python = resolution.interpreter.executable
+    hint = f"a third-party one{install_text(name)} would have to be installed for {python}"
     return _unless_guessed(Absence("nowhere", reason, hint), name, resolution)
 
 

@@ -95,6 +95,13 @@ def test_where_it_is_found_decides(
     assert explain_absence(graph(), NAME, Evidence(found)).why == why
 
 
+def test_what_nobody_installed_has_the_name_by_which_pip_knows_it() -> None:
+    found = explain_absence(graph(), ModuleName("sklearn.svm"), Evidence(NotFound()))
+
+    assert found.hint is not None
+    assert found.hint.startswith("a third-party one (`pip install scikit-learn`) would have to be installed ")
+
+
 @pytest.mark.parametrize("found", [NotFound(), StandardLibrary()])
 def test_a_file_that_another_hides_is_named_with_it(found: NotFound | StandardLibrary) -> None:
     hidden = ((Path("/project/lib/pkg/steps/clean.py"), "/project/src/pkg/__init__.py"),)
