@@ -21,6 +21,8 @@ _HEADER = ("ID", "STATUS", "STARTED", "TOOK", "USER", "BUNDLE", "NAME")
 _SHOWN = len("sha256:") + 12
 """Characters of a digest in a table: more than a REF needs."""
 _ROLES = {"driver": ("driver",), "worker": ("worker",), "child": ("child", "children")}
+_UNSHOWN = ("at", "id", "schema_version", "driver_node_id")
+"""Facts of an event that its line does not repeat, or that nobody reads."""
 _LATER = ("client", "git", "lock", "secrets", "metadata", "resources", "runtime_env")
 """Facts of a record that have a line each, if it has them."""
 
@@ -72,9 +74,10 @@ def record_lines(record: RunRecord) -> Iterator[str]:
         yield f"error     {end['error']}"
     name = f" ({facts['name']})" if "name" in facts else ""
     yield f"bundle    {run.bundle}{name}"
-    yield f"arguments {shlex.join(run.recorded_arguments)}"
+    yield f"arguments {shlex.join(run.recorded_arguments) or '-'}"
     values = [f"{key}={value}" for key, value in run.env.items()]
-    yield f"env       {' '.join([*values, *(f'{key}=?' for key in facts.get('env_names', []))])}"
+    if values := [*values, *(f"{key}=?" for key in facts.get("env_names", []))]:
+        yield f"env       {' '.join(values)}"
     yield f"cwd       {run.cwd or '.'}"
     yield f"address   {run.address}"
     yield f"user      {facts.get('user') or '-'} on {facts.get('host') or '-'}"
@@ -89,7 +92,7 @@ def record_lines(record: RunRecord) -> Iterator[str]:
             yield from _observed_lines(said)
             continue
         at = datetime.fromisoformat(said["at"])
-        more = {key: value for key, value in said.items() if key not in ("at", "id", "schema_version")}
+        more = {key: value for key, value in said.items() if key not in _UNSHOWN}
         yield f"{event:<9} {_local(at)} {_plain(more)}".rstrip()
 
 
@@ -120,7 +123,9 @@ def _observed_lines(said: dict[str, Any]) -> Iterator[str]:
 
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items())
+        return ", ".join(f"{key} {_plain(each)}" for key, each in value.items() if each not in ({}, [], ""))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return " ".join(map(_plain, value))
     return str(value)
