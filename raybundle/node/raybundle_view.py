@@ -216,8 +216,8 @@ def limits(environ: dict[str, str]) -> list[dict[str, str]]:
     kinds = ("working_dir", "py_modules", "pip", "uv", "conda")
     sizes = {kind: environ.get(f"RAY_RUNTIME_ENV_{kind}_CACHE_SIZE_GB".upper(), "10") for kind in kinds}
     bad = environ.get("BAD_RUNTIME_ENV_CACHE_TTL_SECONDS", "600")
-    texts = [f"{kind} {size} GB" for kind, size in sizes.items()]
-    return [{"source": "Ray's caches", "what": f"{', '.join(texts)}; a failed runtime_env {bad} s"}]
+    texts = ", ".join(f"{kind} {size} GB" for kind, size in sizes.items())
+    return [{"source": "Ray's caches", "what": f"{texts}; a failed runtime_env is repeated for {bad} s"}]
 
 
 def mounts() -> list[dict[str, str]]:

@@ -217,6 +217,7 @@ class _Inventory:
         key = self.cache.key(self.client.address, self.client.session(), self.url, *living, *names)
         if self.kept and living and (known := self.cache.read(INVENTORIES, key, self._parse)) is not None:
             return known
+        self.client.notify(f"asking the nodes of {self.client.address}")
         begin = time.time()
         rows, fault = ask_nodes(self.client, self.url, names)
         asked = (begin, time.time())

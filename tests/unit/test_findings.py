@@ -176,6 +176,15 @@ def test_a_finding_fits_the_terminal_and_its_remedy_is_never_broken(
     assert shown == [*lines, "               next: free 1014 MiB there", "1 check failed"]
 
 
+def test_a_path_that_does_not_fit_beside_its_node_is_below_it_in_one_piece() -> None:
+    path = f"/tmp/ray/{'session' * 5} is 14% full"
+
+    assert list(finding_lines([Finding("spilling", "n1 (10.0.0.2)", "ok", path)], 66))[:2] == [
+        "ok       spilling  n1 (10.0.0.2)",
+        f"         {path}",
+    ]
+
+
 def test_nodes_that_differ_from_each_other_are_named() -> None:
     other = replace(NODE, host="n2", address="10.0.0.3", ray="2.49.2", version="3.12.1")
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from raybundle.cli.output.paths import module_lines, view_lines
+from raybundle.cli.output.table import wrapped
 from raybundle.pipeline.viewing.values import Entry, Found, PathView, Process, Shape
 from raybundle.reporting.path_view import measured, seen_by
 
@@ -60,13 +63,32 @@ def test_what_fails_in_plain_ray_is_told_with_what_to_do() -> None:
     lines = list(view_lines(failing, "jobs/job.py"))
 
     assert lines[:4] == [
-        "plain Ray imports 0 of 1 module in every process; 1 different path",
+        "plain Ray imports 0 of 1 module in every process; the same path",
         "  no import in tasks on n0: helper",
         "  no import in tasks of a ray.init driver on n0: helper",
         "next: `raybundle submit jobs/job.py` bundles them",
     ]
     assert "  six 1.17: 1.16 in driver on n0, task on n0, outside task on n0" in lines
     assert "  all nodes: environment of the raylet: PYTHONPATH=/opt/x" in lines
+
+
+def test_without_a_target_the_answer_is_whether_processes_have_the_same_path() -> None:
+    one, other = (Process("driver", "n0", path=path, modules={}) for path in (HERE, BOOT))
+    different = replace(view(one, other, plain=True), files={})
+
+    assert next(view_lines(different, "")) == "2 processes answered; 2 different paths"
+
+
+def test_prose_fits_the_terminal_and_no_path_is_broken() -> None:
+    assert wrapped("  six 1.17: 1.16 in driver on n0, task on n0", 30) == [
+        "  six 1.17: 1.16 in driver on",
+        "      n0, task on n0",
+    ]
+    assert wrapped("  /a/long/path/to/a/module.py hides another", 12)[0] == "  /a/long/path/to/a/module.py"
+    assert wrapped("next: `raybundle submit jobs/job.py` bundles them", 20) == [
+        "next: `raybundle submit jobs/job.py` bundles them"
+    ]
+    assert wrapped("two words", None) == ["two words"]
 
 
 def test_dead_nodes_are_named_and_what_outside_drivers_lack_is_no_failure() -> None:

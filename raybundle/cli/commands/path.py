@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.cli.job import connecting_of
 from raybundle.cli.output.paths import module_lines, view_document, view_lines
+from raybundle.cli.output.table import room, wrapped
 from raybundle.cli.request import environment_of, request_in, settings_of
 from raybundle.errors import UsageError
 
@@ -28,7 +29,9 @@ def path(arguments: argparse.Namespace, console: Console) -> int:
         typed = shlex.join(arguments.rest)
         only = arguments.imports
         for line in module_lines(view, only) if only else view_lines(view, typed):
-            console.data(line)
+            for part in line.split("\n"):
+                for shown in wrapped(part, room()):
+                    console.data(shown)
     return 0 if view.ok else 1
 
 

@@ -24,8 +24,8 @@ def finding_lines(found: Sequence[Finding], columns: int | None = None) -> Itera
 
     Args:
         found: what is shown.
-        columns: of the terminal: a finding that is longer continues below itself. A remedy is never broken,
-            so that it can be pasted. None if there is no terminal.
+        columns: of the terminal: a finding that is longer continues below itself. Neither a remedy nor a
+            word (a path, a URL) is broken, so that they can be copied. None if there is no terminal.
     """
     checks = max(len(one.check) for one in found)
     places = max(len(one.where) for one in found)
@@ -45,10 +45,11 @@ def _beside(label: str, finding: Finding, columns: int | None) -> Iterator[str]:
     if columns is None or len(label) + 2 + len(finding.found) <= columns:
         yield f"{label}  {finding.found}"
         return
-    beside = columns - len(label) - 2 >= _NARROW
+    beside = columns - len(label) - 2 >= max(_NARROW, *map(len, finding.found.split()))
     indent = len(label) + 2 if beside else _INDENT
     width = max(columns - indent, 1)
-    first, *rest = textwrap.wrap(finding.found, width, break_on_hyphens=False) or [""]
+    lines = textwrap.wrap(finding.found, width, break_on_hyphens=False, break_long_words=False)
+    first, *rest = lines or [""]
     if beside:
         yield f"{label}  {first}"
     else:

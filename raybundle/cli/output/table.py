@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,27 @@ def rows_of(header: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[s
 def room() -> int | None:
     """Returns how many columns the terminal has; None if stdout is not a terminal."""
     return shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
+
+
+def wrapped(line: str, columns: int | None) -> list[str]:
+    """Returns a line as lines that fit the terminal; no word is broken, so that paths can be copied.
+
+    Args:
+        line: of prose; what continues it is indented more. A line that begins with `next:` stays as it is.
+        columns: of the terminal; None if there is none.
+    """
+    if columns is None or len(line) <= columns or line.lstrip().startswith("next:"):
+        return [line]
+    text = line.lstrip()
+    indent = " " * (len(line) - len(text))
+    return textwrap.wrap(
+        text,
+        columns,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}    ",
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
 
 
 def facts(job: JobInfo) -> tuple[str, str, str, str]:

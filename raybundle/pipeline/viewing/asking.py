@@ -51,6 +51,8 @@ if __name__ == "__main__":
     exec(compile(sources["raybundle_view"], "raybundle_view", "exec"), view.__dict__)
     probe.watch(sources, request, look, Looker)
 """
+ASKING = "asking processes on the nodes of {}"
+"""Is told before seconds in which nothing is to be seen."""
 _TIME = (1980, 1, 1, 0, 0, 0)
 
 
@@ -111,6 +113,7 @@ def ask_booted(order: Order, asked: Asked) -> Answer:
     packed = base64.b64encode(zlib.compress(program(asked).encode(), 9)).decode()
     code = f'import base64,zlib;exec(zlib.decompress(base64.b64decode("{packed}")))'
     entrypoint = f'exec "${{RAYBUNDLE_PYTHON:?{NOT_BOOTED}}}" -c {shlex.quote(code)}'
+    order.cluster.client.notify(ASKING.format(order.cluster.client.address))
     return run_probe(order.cluster.client, entrypoint, runtime_env)
 
 
@@ -133,6 +136,7 @@ def ask_plain(
             zipped.writestr(zipfile.ZipInfo(name, _TIME), texts[name])
         zipped.writestr(zipfile.ZipInfo(".raybundle-probe", _TIME), "")  # a second entry at the top
     package = Package(package_name(buffer.getvalue()), buffer.getvalue())
+    client.notify(ASKING.format(client.address))
     send_package(client, package)
     runtime_env = {"working_dir": f"gcs://{package.name}", **({"env_vars": dict(env)} if env else {})}
     return run_probe(client, f"python {shlex.join(asked.words)}", runtime_env)

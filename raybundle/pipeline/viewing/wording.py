@@ -37,10 +37,9 @@ def answer_of(view: PathView) -> str:
     imports = f"{what} imports {len(asked) - failing} of {counted(len(asked), 'module')} in every process"
     if not asked:
         imports = f"{counted(len(view.answered), 'process', 'processes')} answered"
-    if view.plain and not asked:
-        return imports
     if view.plain:
-        return f"{imports}; {counted(len(view.groups), 'different path')}"
+        paths = len(view.groups)
+        return f"{imports}; {'the same path' if paths == 1 else counted(paths, 'different path')}"
     if view.astray:
         return f"{imports}; the path is not the one that the boot sets in {who(view.astray)}"
     return f"{imports}; {who(view.answered)} have the path that the boot sets"
