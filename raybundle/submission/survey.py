@@ -205,7 +205,17 @@ def ask_nodes(
     words = [] if url is None and names is None else [url or ""]
     words += [] if names is None else [json.dumps(list(names))]
     entrypoint = " ".join([_ENTRYPOINT, *map(shlex.quote, words)])
-    return run_probe(client, entrypoint, {"working_dir": f"gcs://{package.name}"})
+    return run_probe(client, entrypoint, environment_of(package))
+
+
+def environment_of(package: Package, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Returns a runtime_env that no job had before.
+
+    For 10 minutes, Ray repeats on a node that an equal one could not be made, even if it could be by now:
+    the package of a job that was given up is gone before a slow node fetches it.
+    """
+    own = {"RAYBUNDLE_PROBE": secrets.token_hex(4)}
+    return {"working_dir": f"gcs://{package.name}", "env_vars": {**(variables or {}), **own}}
 
 
 def run_probe(

@@ -16,7 +16,7 @@ from raybundle.cluster.runtime_env import NOT_BOOTED, render_runtime_env
 from raybundle.submission.deliver import deliver
 from raybundle.submission.packages import Package, package_name
 from raybundle.submission.relay import send_package
-from raybundle.submission.survey import SITE, run_probe
+from raybundle.submission.survey import SITE, environment_of, run_probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -138,5 +138,4 @@ def ask_plain(
     package = Package(package_name(buffer.getvalue()), buffer.getvalue())
     client.notify(ASKING.format(client.address))
     send_package(client, package)
-    runtime_env = {"working_dir": f"gcs://{package.name}", **({"env_vars": dict(env)} if env else {})}
-    return run_probe(client, f"python {shlex.join(asked.words)}", runtime_env)
+    return run_probe(client, f"python {shlex.join(asked.words)}", environment_of(package, env))

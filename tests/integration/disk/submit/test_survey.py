@@ -24,7 +24,7 @@ from raybundle.store.local import LocalStore
 from raybundle.submission import deliver as deliver_module
 from raybundle.submission.deliver import begin_survey, deliver
 from raybundle.submission.destination import nodes_of
-from raybundle.submission.survey import BELIEVED_WITH_FAULTS
+from raybundle.submission.survey import BELIEVED_WITH_FAULTS, ask_nodes
 from tests.support.delivery_scene import BUNDLE, MANIFEST, PACKED, STORED, NodesReadIt, Scene, made
 from tests.support.fake_dashboard import Exchange, FakeDashboard
 from tests.support.layer_archives import bound, make_layer
@@ -131,6 +131,18 @@ def test_nodes_with_another_python_are_refused_before_the_submission(readable: S
     )
     assert "the bundle is for cpython 3.11 (" in first
     assert caught.value.hint == "`--python 3.12` builds for it"
+
+
+def test_a_look_that_failed_for_want_of_its_package_does_not_fail_the_next(readable: Scene) -> None:
+    readable.nodes({}, status="FAILED")
+
+    with contextlib.closing(JobsClient(make_access(readable.dashboard.address, {}))) as client:
+        for _ in range(2):
+            ask_nodes(client, None)
+    one, other = (each["runtime_env"] for each in readable.dashboard.submitted)
+
+    assert one["working_dir"] == other["working_dir"]
+    assert one != other
 
 
 def test_nodes_that_read_no_store_are_asked_for_their_python_unless_the_address_is_a_loopback_one(
