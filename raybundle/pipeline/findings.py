@@ -117,6 +117,8 @@ def _store(node: NodeDescription, needs: Needs, url: str) -> Finding:
     state: State = "failed" if needs.bytes > MOST_RELAYED else "warning"
     relayed = "too large to be relayed" if state == "failed" else "bundles are relayed through the head"
     remedy = "install boto3 and smart_open there, and give the raylet credentials (and AWS_ENDPOINT_URL)"
+    if "RequestTimeTooSkewed" in node.store:
+        remedy = "synchronise its clock: S3 refuses signatures of another time"
     return Finding("store", node.name, state, f"cannot read {url}: {node.store}; {relayed}", remedy)
 
 

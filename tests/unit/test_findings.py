@@ -74,6 +74,10 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
         {"node": replace(NODE, store="no credentials")},
         *("store", "warning", "no credentials; bundles are relayed", "boto3"),
     ),
+    "a clock that the store refuses": (
+        {"node": replace(NODE, store="An error occurred (RequestTimeTooSkewed)")},
+        *("store", "warning", "TimeTooSkewed", "synchronise its clock"),
+    ),
     "no credentials for what is large": (
         {"node": replace(NODE, store="x"), "needs": LARGE},
         *("store", "failed", "too large to be relayed", "boto3"),
