@@ -137,8 +137,8 @@ def check_key(key: str) -> str:
     """Returns the key if it means the same object in every store.
 
     Raises:
-        StoreError: It is absolute, has an empty or hidden part, a backslash, a control character, or a part
-            that is too long.
+        StoreError: It is absolute, has an empty or hidden part, a backslash, a control character, half of a
+            surrogate pair, or a part that is too long.
     """
     if not all(map(_is_segment, key.split("/"))):
         raise StoreError(f"{key!r} cannot be the key of an object")
@@ -150,6 +150,6 @@ def _is_segment(segment: str) -> bool:
         bool(segment)
         and not segment.startswith(".")
         and "\\" not in segment
+        and all(unicodedata.category(character) not in ("Cc", "Cs") for character in segment)
         and len(segment.encode()) <= SEGMENT_BYTES
-        and all(unicodedata.category(character) != "Cc" for character in segment)
     )

@@ -228,7 +228,7 @@ def test_any_usable_key_comes_back_from_the_list(store: Store, key: str) -> None
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/a", "a//b", "a/", "../a", "a/./b", ".hidden", "a\\b", "a\nb", "x" * 256]
+    "key", ["", "/a", "a//b", "a/", "../a", "a/./b", ".hidden", "a\\b", "a\nb", "a\ud800", "x" * 256]
 )
 def test_a_key_that_stores_disagree_about_is_refused(store: Store, key: str) -> None:
     for use in (store.get, store.size, store.node_url, lambda key: store.put_new(key, b"")):
