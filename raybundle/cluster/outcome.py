@@ -122,7 +122,7 @@ def deployment_error(name: str, text: str) -> JobError:
 def brief(text: str) -> str:
     """Returns on one line what Ray Serve says: of a traceback, the exception and its place."""
     plain = _plain(text)
-    head = plain.partition("Error:" if _TRACEBACK in plain else "\0")[0]
+    head = plain.partition(_TRACEBACK)[0].rstrip().removesuffix("Error:")
     return " ".join(f"{head} {_why(plain).removeprefix(': ')}".split())
 
 

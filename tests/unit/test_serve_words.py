@@ -15,6 +15,15 @@ FAILED = (
     '  File "/tmp/raybundle-0/trees/' + "a" * 64 + '/project/app.py", line 6, in __init__\n    boom\n'
     "ValueError: no model\n"
 )
+NOT_IMPORTED = (
+    "Deploying app 'a' failed with exception:\nTraceback (most recent call last):\n"
+    '  File "/usr/lib/ray/_private/worker.py", line 1053, in get_objects\n    raise value\n'
+    "ray.exceptions.RayTaskError(RuntimeError): \x1b[36mray::build_serve_application()\x1b[39m (pid=7)\n"
+    '  File "/usr/lib/ray/serve/application_state.py", line 1843, in build\n    raise\n'
+    "RuntimeError: Traceback (most recent call last):\n"
+    '  File "/tmp/raybundle-0/trees/' + "a" * 64 + '/project/words.py", line 1, in <module>\n    raise\n'
+    "ValueError: no words\n"
+)
 
 
 def entries(*words: str, name: str | None = None, route_prefix: str | None = None) -> list[object]:
@@ -72,6 +81,9 @@ def test_a_name_of_a_configuration_file_is_refused() -> None:
 def test_a_failed_replica_is_told_by_its_exception_and_its_place() -> None:
     assert brief(FAILED) == (
         "A replica failed to start with exception. Retrying 2 more time(s). ValueError: no model at app.py:6"
+    )
+    assert (
+        brief(NOT_IMPORTED) == "Deploying app 'a' failed with exception: ValueError: no words at words.py:1"
     )
     assert brief("waits for\n1 CPU") == "waits for 1 CPU"
 
