@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from raybundle.cluster.runtime_env import render_entrypoint, render_runtime_env
 from raybundle.cluster.secrets import arguments_warning, refuse_literals
 from raybundle.errors import UsageError
-from raybundle.pipeline.kuberay import Export, absent_applications, check_wanted, render_resource
+from raybundle.pipeline.kuberay import (
+    Export,
+    absent_applications,
+    check_wanted,
+    loopback_host,
+    pods_without,
+    render_resource,
+)
 from raybundle.publish.bundles import open_configured
 from raybundle.publish.layout import source_of
 from raybundle.publish.repack import check_archive
@@ -63,11 +72,24 @@ def export_bundle(  # noqa: PLR0913 - a bundle, its job, and what is made of the
     if wanted.kind == "runtime-env":
         return found
     resource = render_resource(wanted, found, stored.manifest, start)
-    _warn_of_absent(wanted, stored, listener)
+    _warn_of_resource(wanted, stored, store.url, listener)
     return replace(found, resource=resource)
 
 
-def _warn_of_absent(wanted: Wanted, stored: Stored, listener: Listener) -> None:
+def _warn_of_resource(wanted: Wanted, stored: Stored, store_url: str, listener: Listener) -> None:
+    """Warns of a resource that KubeRay takes, and whose pods would not work."""
+    if store_url.startswith("file:"):
+        bare = pods_without(PurePosixPath(unquote(urlsplit(store_url).path)), wanted)
+        if bare:
+            listener.warn(
+                f"the store {store_url} is a directory of this machine, and pods of {', '.join(bare)} have "
+                "nothing mounted there: mount it at the same path, or build into a store that pods read, "
+                "such as s3://bucket/prefix"
+            )
+    if host := loopback_host(wanted):
+        listener.warn(
+            f"`http_options` has `host: {host}`, so no request reaches the pods: write `host: 0.0.0.0`"
+        )
     services = wanted.kind == "rayservice"
     for name, module in absent_applications(wanted, stored.manifest) if services else ():
         listener.warn(

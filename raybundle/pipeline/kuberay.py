@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from raybundle.bundle.manifest import directory_symbol
@@ -41,6 +41,10 @@ _WORD = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 """A word that every shell leaves as it is."""
 _OWN_KEYS = ("working_dir", "py_modules", "worker_process_setup_hook")
 """Keys of a runtime_env that the bundle sets."""
+_SCHEDULE = re.compile(r"@[a-z]+|@every \S+|[\w*/,?-]+( [\w*/,?-]+){4}", re.ASCII)
+"""Five fields or a word, as `cron.ParseStandard` of KubeRay takes them; what is in them is left to it."""
+_ZONE = "Europe/Berlin"
+_LOOPBACK = ("127.", "localhost", "::1")
 _HINTS = {
     "--cluster-spec": "it names a YAML file with a RayCluster, or with its `spec`",
     "--schedule": "write it as cron does, such as `--schedule '0 3 * * *'`",
@@ -113,8 +117,32 @@ def check_wanted(wanted: Wanted, start: Start) -> None:
             raise UsageError(f"`--format {wanted.kind}` needs `{option}`", hint=_HINTS[option])
         if given and wanted.kind not in taken:
             raise UsageError(f"`--format {wanted.kind}` takes no {option}")
-    if "TZ=" in (wanted.schedule or ""):
+    if wanted.schedule is not None:
+        _check_schedule(wanted.schedule)
+    if wanted.time_zone is not None:
+        _check_zone(wanted.time_zone)
+
+
+def _check_schedule(schedule: str) -> None:
+    if "TZ=" in schedule:
         raise UsageError("the schedule of a RayCronJob names no time zone", hint="use `--time-zone`")
+    if not _SCHEDULE.fullmatch(schedule):
+        raise UsageError(f"{schedule!r} is not a schedule", hint=_HINTS["--schedule"])
+
+
+def _check_zone(name: str) -> None:
+    """Refuses a name that is none, if this machine has the table of time zones."""
+    if _is_zone(_ZONE) and not _is_zone(name):
+        raise UsageError(f"there is no time zone {name!r}", hint=f"write it as in `--time-zone {_ZONE}`")
+
+
+def _is_zone(name: str) -> bool:
+    from zoneinfo import ZoneInfo  # noqa: PLC0415 - start-up: few exports name a zone
+
+    try:
+        return bool(ZoneInfo(name).key)
+    except (OSError, ValueError, LookupError):
+        return False
 
 
 def render_resource(wanted: Wanted, found: Export, manifest: Manifest, start: Start) -> str:
@@ -223,6 +251,42 @@ def absent_applications(wanted: Wanted, manifest: Manifest) -> Iterator[tuple[st
         ends = tuple(f"/{module.replace('.', '/')}{each}" for each in (".py", "/__init__.py"))
         if not any(file.endswith(ends) for file in files):
             yield str(application.get("name", number)), module
+
+
+def pods_without(directory: PurePosixPath, wanted: Wanted) -> list[str]:
+    """Returns each group of pods that have nothing mounted at a directory or above it."""
+    return [name for name, pod in _pods(wanted.cluster_spec) if not _mounts(pod, directory)]
+
+
+def loopback_host(wanted: Wanted) -> str | None:
+    """Returns the host on which Serve would listen to its own pod only, if there is one."""
+    options = wanted.serve_config and _meaning(wanted.serve_config).get("http_options")
+    host = str(options.get("host")) if isinstance(options, dict) else ""
+    return host if host.startswith(_LOOPBACK) else None
+
+
+def _meaning(file: str | None) -> dict[str, Any]:
+    """Returns what a file means that is known to be a mapping."""
+    return cast("dict[str, Any]", read_yaml(Path(file or ""), str(file))[1])
+
+
+def _pods(cluster_spec: str | None) -> Iterator[tuple[str, Any]]:
+    """Yields name and template of each group of pods."""
+    cluster = _meaning(cluster_spec)
+    cluster = cluster["spec"] if cluster.get("kind") == "RayCluster" else cluster
+    workers = cluster.get("workerGroupSpecs")
+    for each in [cluster["headGroupSpec"], *(workers if isinstance(workers, list) else ())]:
+        if isinstance(each, dict):
+            yield str(each.get("groupName", "headGroupSpec")), each.get("template")
+
+
+def _mounts(pod: Any, path: PurePosixPath) -> bool:
+    """Returns whether the first container, which has Ray, has a volume at a path or above it."""
+    try:
+        mounts = pod["spec"]["containers"][0].get("volumeMounts") or ()
+        return any(path.is_relative_to(each["mountPath"]) for each in mounts)
+    except (LookupError, TypeError, AttributeError):  # KubeRay says what is wrong
+        return False
 
 
 def _merge(node: MappingNode, values: Mapping[str, Any]) -> None:

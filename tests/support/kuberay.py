@@ -42,6 +42,13 @@ CLUSTER = "apiVersion: ray.io/v1\nkind: RayCluster\nmetadata: {name: team}\nspec
 )
 
 
+def mounting(spec: str, directory: Path) -> str:
+    """Returns the spec whose pods have a directory of their nodes at the same path."""
+    mounts = f"volumeMounts: [{{name: store, mountPath: {directory}}}]"
+    head = spec.replace("- name: ray-head\n", f"- name: ray-head\n        {mounts}\n")
+    return head.replace("name: ray-worker,", f"name: ray-worker, {mounts},")
+
+
 def faults(kind: str, resource: object) -> list[str]:
     """Returns what the schema of a kind refuses in a resource."""
     file = SCHEMAS / f"{kind}-v1.schema.json"

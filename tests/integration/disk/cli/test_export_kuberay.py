@@ -10,7 +10,7 @@ import yaml
 
 import raybundle
 from raybundle.errors import UsageError
-from tests.support.kuberay import CLUSTER, SPEC, faults
+from tests.support.kuberay import CLUSTER, SPEC, faults, mounting
 from tests.support.small_project import tree
 from tests.support.workplace import Workplace, make_workplace
 
@@ -41,7 +41,7 @@ class Store:
 
     def __init__(self, directory: Path) -> None:
         self.work: Workplace = make_workplace(directory / "work", RAYBUNDLE_STORE=f"file://{directory}/store")
-        files = {"spec.yaml": SPEC, "cluster.yaml": CLUSTER, "serve.yaml": SERVE}
+        files = {"spec.yaml": mounting(SPEC, directory), "cluster.yaml": CLUSTER, "serve.yaml": SERVE}
         code = {
             "Train_Model.py": "import shop.app, other.app\n",
             "shop/app.py": "",
@@ -139,10 +139,12 @@ def test_the_command_line_writes_what_the_library_writes(store: Store) -> None:
 
 @pytest.mark.parametrize("file", ["spec.yaml", "cluster.yaml"])
 def test_the_users_cluster_means_the_same_to_every_reader_of_yaml(store: Store, file: str) -> None:
-    resource = store.write(cluster_spec=str(store.work.directory / file))
+    given = store.work.directory / file
+    resource = store.write(cluster_spec=str(given))
 
     for load in (yaml.safe_load, as_text):
-        assert load(resource)["spec"]["rayClusterSpec"] == load(SPEC)
+        cluster = load(given.read_text())
+        assert load(resource)["spec"]["rayClusterSpec"] == cluster.get("spec", cluster)
     assert "value: 12:30\n" in resource
 
 
@@ -239,12 +241,54 @@ def test_what_a_shell_would_change_is_refused_for_other_modes(
             {"kind": "raycronjob", "schedule": "CRON_TZ=UTC 0 3 * * *"},
             "the schedule of a RayCronJob names no",
         ),
+        ({"kind": "raycronjob", "schedule": "daily"}, "'daily' is not a schedule"),
+        ({"kind": "raycronjob", "schedule": "0 3 * *"}, "'0 3 * *' is not a schedule"),
+        ({"kind": "raycronjob", "schedule": "0 0 3 * * *"}, "'0 0 3 * * *' is not a schedule"),
+        ({"kind": "raycronjob", **CRON, "time_zone": "Berlin"}, "there is no time zone 'Berlin'"),
+        ({"kind": "raycronjob", **CRON, "time_zone": "../UTC"}, "there is no time zone '../UTC'"),
     ],
 )
 def test_an_option_that_is_missing_or_has_no_effect_is_refused(
     store: Store, options: dict[str, Any], expected: str
 ) -> None:
     assert store.refused(**options).startswith(expected)
+
+
+@pytest.mark.parametrize("schedule", ["@daily", "@every 1h30m", "*/15 9-17 * JAN,jul mon-FRI", "0 3 ? * 1"])
+def test_a_schedule_of_cron_is_taken(store: Store, schedule: str) -> None:
+    resource = as_text(store.write(kind="raycronjob", schedule=schedule))
+
+    assert resource["spec"]["schedule"] == schedule
+
+
+def test_a_store_on_this_machine_is_told_unless_every_pod_mounts_it(store: Store) -> None:
+    told: list[str] = []
+    worker = mounting(SPEC, store.work.directory.parent).replace("mountPath: /", "mountPath: /other/", 1)
+
+    for spec in (SPEC, worker, mounting(SPEC, store.work.directory.parent)):
+        store.write(cluster_spec=store.file(spec), notify=told.append)
+
+    says = f"warning: the store {store.url} is a directory of this machine, and pods of "
+    ends = " have nothing mounted there: mount it at the same path, or build into a store that pods read, "
+    assert told == [
+        f"{says}headGroupSpec, small{ends}such as s3://bucket/prefix",
+        f"{says}headGroupSpec{ends}such as s3://bucket/prefix",
+    ]
+
+
+@pytest.mark.parametrize(("host", "reached"), [("127.0.0.1", False), ("localhost", False), ("::", True)])
+def test_a_service_that_listens_to_its_own_pod_alone_is_told(
+    store: Store, host: str, *, reached: bool
+) -> None:
+    told: list[str] = []
+    config = f"http_options: {{host: '{host}'}}\n{SERVE.partition(chr(10))[2]}"
+
+    store.write(kind="rayservice", serve_config=store.file(config), notify=told.append)
+
+    says = (
+        f"warning: `http_options` has `host: {host}`, so no request reaches the pods: write `host: 0.0.0.0`"
+    )
+    assert told == ([] if reached else [says])
 
 
 @pytest.mark.parametrize(
@@ -287,7 +331,10 @@ def test_an_application_that_the_bundle_lacks_is_told_and_is_there_once_the_scri
 ) -> None:
     work = make_workplace(tmp_path / "work", RAYBUNDLE_STORE=f"file://{tmp_path}/store")
     serve = "applications: [{name: shop, import_path: 'shop.app:graph'}, {import_path: 'job:graph'}]\n"
-    tree(work.directory, {"job.py": "", "shop/app.py": "", "spec.yaml": SPEC, "serve.yaml": serve})
+    tree(
+        work.directory,
+        {"job.py": "", "shop/app.py": "", "spec.yaml": mounting(SPEC, tmp_path), "serve.yaml": serve},
+    )
     words = (
         "export",
         "--format",
