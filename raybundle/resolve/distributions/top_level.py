@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from raybundle.dotted import absolute, with_ancestors
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Iterable, Iterator
 
     from raybundle.model import Interpreter
@@ -25,6 +26,9 @@ _STATEMENT = re.compile(
     rb"|import[ \t]+(?P<modules>(?:[^\n\\#;]|\\\r?\n)+))"
 )
 """An import in the first column. It may be in a long string, so what it leads to is checked again."""
+
+_TRY = re.compile(rb"\ntry:[^\n]*\n(?:[ \t][^\n]*\n|\n|#[^\n]*\n|(?:except|else|finally)\b[^\n]*\n)*")
+"""A `try` in the first column, with its handlers."""
 
 _INNER = re.compile(
     rb"\n[ \t]+(?:from[ \t]+(?P<base>\w[.\w]*)[ \t]+import|import)[ \t]+\(?(?P<names>[^\n\\#;)]*)"
@@ -139,28 +143,24 @@ class TopLevel:
                     known.append(Link(owner, other, name, node.file, line))
 
     def _imports(self, source: bytes, package: str) -> Iterator[tuple[int, str]]:
-        """Yields the position of each import in the first column, and a module that it may import."""
-        for found in _STATEMENT.finditer(source):
-            modules = found["modules"]
-            if modules is not None:
-                for each in _names(modules):
-                    yield found.start(), each
+        """Yields the position of each import that cannot fail, and a module that it may import."""
+        for position, written, names in (*_statements(source), *_tried(source)):
+            if not written:
+                for each in _names(names):
+                    yield position, each
                 continue
-            base = absolute(found["base"].decode(), package)
-            if base is None:
+            base = absolute(written, package)
+            node = self._find(base) if base is not None else None
+            if base is None or node is None:
                 continue
-            node = self._find(base)
-            if node is None:
-                continue
-            yield found.start(), base
-            members = found["listed"] if found["listed"] is not None else found["names"]
-            for each in _names(members) if node.directories else ():
-                yield found.start(), f"{base}.{each}"
+            yield position, base
+            for each in _names(names) if node.directories else ():
+                yield position, f"{base}.{each}"
 
     def is_unconditional(self, link: Link) -> bool:
-        """Returns whether the import is a statement at the top level of its module."""
+        """Returns whether the module does not load without the import."""
         if link.file not in self._imported:
-            self._imported[link.file] = frozenset(_lines_of_imports(read_source(link.file)))
+            self._imported[link.file] = frozenset(line for line, _, _ in _required(read_source(link.file)))
         return link.line in self._imported[link.file]
 
     def _is_whole(self, top: str) -> bool:
@@ -248,15 +248,53 @@ def _inner_imports(source: bytes) -> Iterator[str]:
         position = source.find(_IMPORT, position + len(_IMPORT))
 
 
-def _lines_of_imports(source: bytes) -> Iterator[int]:
-    """Yields the lines of the import statements at the top level of a module."""
+def _statements(source: bytes) -> Iterator[tuple[int, str, bytes]]:
+    """Yields the imports in the first column: position, base (empty for `import`), names."""
+    for found in _STATEMENT.finditer(source):
+        if found["modules"] is not None:
+            yield found.start(), "", found["modules"]
+        else:
+            listed = found["listed"]
+            yield found.start(), found["base"].decode(), found["names"] if listed is None else listed
+
+
+def _tried(source: bytes) -> Iterator[tuple[int, str, bytes]]:
+    """Yields the imports of a `try` in the first column whose failure is an error all the same."""
+    for found in _TRY.finditer(source):
+        text = found[0]
+        if b"import" in text and (b"raise" in text or b"\nexcept" not in text):
+            lines = text[1:].splitlines(keepends=True)
+            for line, base, names in _required(text):
+                yield found.start() + sum(map(len, lines[: line - 2])), base, names
+
+
+def _required(source: bytes) -> Iterator[tuple[int, str, bytes]]:
+    """Yields the imports without which a module does not load: line, base (empty for `import`), names."""
     import ast  # noqa: PLC0415 - start-up: few imports are looked at again
 
     try:
         body = ast.parse(source).body
     except (SyntaxError, ValueError):
         return
-    yield from (each.lineno for each in body if isinstance(each, (ast.Import, ast.ImportFrom)))
+    for statement in body:
+        tried = statement.body if isinstance(statement, ast.Try) and _must_succeed(statement) else []
+        for each in (statement, *tried):
+            if isinstance(each, (ast.Import, ast.ImportFrom)):
+                base = "." * each.level + (each.module or "") if isinstance(each, ast.ImportFrom) else ""
+                yield each.lineno, base, ",".join(alias.name for alias in each.names).encode()
+
+
+def _must_succeed(statement: ast.Try) -> bool:
+    """Returns whether each handler ends with an error: the import is not optional."""
+    return all(_raises(handler.body[-1]) for handler in statement.handlers)
+
+
+def _raises(last: ast.stmt) -> bool:
+    import ast  # noqa: PLC0415 - as above
+
+    if isinstance(last, ast.If):
+        return bool(last.orelse) and _raises(last.body[-1]) and _raises(last.orelse[-1])
+    return isinstance(last, ast.Raise)
 
 
 def _names(text: bytes) -> Iterator[str]:

@@ -94,6 +94,43 @@ def test_an_import_in_a_text_does_not_hide_a_later_one_that_is_none(site: SitePa
     assert travelling(site.resolved("import a\n")) == {"a", "b"}
 
 
+@pytest.mark.parametrize(
+    "handlers",
+    [
+        "except ImportError as error:\n    raise ImportError('pip install a[b]') from error\n",
+        "except ImportError as error:\n    if error.name:\n        raise\n    else:\n        raise OSError\n",
+        "except ValueError:\n    raise\n\n# (late)\nexcept ImportError:\n    raise\n",
+        "finally:\n    pass\n",
+    ],
+)
+def test_what_a_reached_module_imports_in_a_try_that_raises_again_travels(
+    site: SitePackages, handlers: str
+) -> None:
+    site.install("a-1.0", {"a/__init__.py": "", "a/b.py": f"try:\n    from b import (\n  c)\n{handlers}"})
+    site.install("b-1.0", {"b/__init__.py": "", "b/c.py": "import c\n"})
+    site.install("c-1.0")
+    found = site.resolved("from a import b\n")
+
+    assert travelling(found) == {"a", "b", "c"}
+    assert [each.imported_by for each in found.distributions if each.name == "b"] == ["a.b"]
+    assert travelling(site.resolved("import a\n")) == {"a"}
+
+
+@pytest.mark.parametrize(
+    "handlers",
+    [
+        "except ImportError:\n    b = None\n",
+        "except ValueError:\n    raise\nexcept ImportError as error:\n    if error.name:\n        raise\n",
+        "except ImportError:\n    b = None\nelse:\n    raise\n",
+    ],
+)
+def test_what_a_reached_module_can_do_without_in_a_try_stays(site: SitePackages, handlers: str) -> None:
+    site.install("a-1.0", {"a.py": f"try:\n    import b\n{handlers}"})
+    site.install("b-1.0")
+
+    assert travelling(site.resolved("import a\n")) == {"a"}
+
+
 def test_modules_that_nothing_reaches_take_nothing(site: SitePackages) -> None:
     files = {"a/__init__.py": "", "a/torch.py": "import torch\n", "a/tests/__init__.py": "import torch\n"}
     site.install("a-1.0", files)
@@ -406,7 +443,7 @@ def test_what_modules_of_ray_import_when_they_load_travels_unless_ray_brings_it(
         {
             "ray/__init__.py": "import unused\n",
             "ray/rllib/__init__.py": "",
-            "ray/rllib/draw.py": "from ray.rllib.base import x\ntry:\n    import torch\nfinally:\n    1\n",
+            "ray/rllib/draw.py": "from ray.rllib.base import x\nif x:\n    import torch\n",
             "ray/rllib/base.py": "import PIL, msgpack, psutil\n",
         },
         requires=["msgpack"],
