@@ -289,12 +289,12 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
         BundleError: files must not or cannot travel.
     """
     from raybundle.resolve.answers.answers import answer
-    from raybundle.resolve.driver.project import named_by
+    from raybundle.resolve.driver.arguments import modules_named_by, named_by
     from raybundle.resolve.interpreter.node_python import as_on_nodes
     from raybundle.resolve.settings import ResolveSettings
 
     request, tag = prepared.request, prepared.tag
-    settings = request.settings
+    settings, given = request.settings, (request.arguments, request.project, request.cwd, request.variables)
     return answer(
         request.target,
         ResolveSettings(
@@ -307,7 +307,8 @@ def resolve_with(prepared: Prepared, traced: Traced | None) -> Resolution:
             dependencies="cluster" if settings.text("dependencies") == "cluster" else "bundle",
             cluster_provides=_normalised(settings.items("cluster-provides")),
             set_up=request.set_up,
-            arguments=named_by(request.arguments, request.project, request.cwd, request.variables),
+            arguments=named_by(*given),
+            references=modules_named_by(*given),
             optional=settings.items("optional"),
             tracked=_tracked(request),
         ),

@@ -236,11 +236,16 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
 
 
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
-    """Returns the modules that the project's metadata names: plugins of libraries, and programs."""
+    """Returns the modules that no source names: plugins, programs, and what the job is given."""
     off = "entry-point" in work.settings.rules_off
     plugins = () if off else work.entry_points.of_libraries(closure)
     programs = _programs(work, closure).modules()
-    return [*((name, "entry-point") for name in plugins), *((name, "resource") for name in programs)]
+    given = _sources(work).guesser.named_by(work.settings.references)
+    return [
+        *((name, "entry-point") for name in plugins),
+        *((name, "resource") for name in programs),
+        *((name, "string") for name in given),
+    ]
 
 
 def _programs(work: _Work, closure: Closure) -> Programs:

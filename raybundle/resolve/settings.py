@@ -33,6 +33,8 @@ class ResolveSettings:
     """Distributions that Ray installs on the nodes for the whole job, normalised."""
     arguments: tuple[str, ...] = ()
     """Paths in the arguments of the job, real and absolute, of what is in the project."""
+    references: tuple[str, ...] = ()
+    """What in the arguments and variables of the job may name a module: `pkg.mod`, `pkg.mod:attr`, `mod`."""
     tracked: tuple[str, ...] = ()
     """Absolute paths of data files that travel because git does not ignore them."""
     optional: tuple[str, ...] = ()

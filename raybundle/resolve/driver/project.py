@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import posixpath
-import re
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,26 +20,9 @@ from raybundle.model import (
 from raybundle.resolve.driver.nearest import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
     from raybundle.model import Target
 
 _SOURCES = (".py", ".pyw")
-_WRITES = re.compile(
-    r"-{0,2}(?:[\w.]+[-_.])?(?:out|output|log|logs|logging|save|result|results|export)(?:[-_=]|\Z)"
-)
-"""An option, or the start of `key=value`, that says where the job writes."""
-_LONGEST = 250
-"""Characters of a path that an argument names."""
-_LONGEST_LIST = 10_000
-"""Characters of an argument that may list files."""
-_LONGEST_FILE = 64 * 1024
-"""Bytes of a file of arguments."""
-_BETWEEN_PATHS = re.compile(r"[,;:=\[\](){}'\"]")
-_OF_PROGRAMS = frozenset({"PATH", "PYTHONPATH", "LD_LIBRARY_PATH"})
-"""Variables of directories of code and programs."""
-_OF_DIRECTORIES = re.compile(r"(?:DIR|HOME|PATH|DATA|ROOT|FOLDER|DIRECTORY)S?\Z")
-"""Ends the name of a variable whose value is a directory."""
 
 
 def find_target(name: str, base: Path | None = None, options: tuple[str, ...] = ()) -> Target:
@@ -171,78 +150,3 @@ def first_directory(target: Target, project: Path, cwd: Path, *, safe_path: bool
             return project / DIRECTORY
         case other:
             return assert_never(other)
-
-
-def named_by(
-    words: Iterable[str], project: Path, cwd: Path, variables: Mapping[str, str] | None = None
-) -> tuple[str, ...]:
-    """Returns what of the project the arguments of a job name, absolute: `conf/a.yaml`, `--data=d.csv`.
-
-    What they name from `cwd` on counts too if the project is below it. What an option names that says where
-    to write (`--output-dir runs`) is none: it is not read. The words in a file of arguments (`@args.txt`)
-    count as well, and so do the values of the job's variables; a directory only if the variable is one of
-    directories (`DATA_DIR`).
-    """
-    project, found, before = project.resolve(), dict[str, None](), ""
-    bases = (cwd.resolve(), project)
-    given = [(each, True) for word in _with_files(words, bases) for each in ([*_values_in(word)] or [word])]
-    given += [
-        (f"{name.lower()}={value}", _OF_DIRECTORIES.search(name) is not None)
-        for name, value in sorted((variables or {}).items())
-        if name not in _OF_PROGRAMS
-    ]
-    for word, wide in given:
-        option = word if "=" in word else before
-        before = word
-        if _WRITES.match(option):
-            continue
-        for text in _paths_in(word):
-            for base in bases:
-                path = os.path.normpath(base / text)
-                near = path.startswith(f"{base}/") and not text.startswith("/")
-                if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
-                    if wide or Path(path).is_file():
-                        found[path] = None
-                    break
-    return tuple(found)
-
-
-def _with_files(words: Iterable[str], bases: tuple[Path, ...]) -> Iterator[str]:
-    """Yields words, and those in files that they name as `@file` (argparse, Java, compilers)."""
-    for word in words:
-        yield word
-        files = (base / word[1:] for base in bases if word.startswith("@") and "\0" not in word)
-        file = next((each for each in files if each.is_file()), None)
-        if file is not None and file.stat().st_size <= _LONGEST_FILE:
-            yield from file.read_text("utf-8", "replace").split()
-
-
-def _values_in(word: str) -> Iterator[str]:
-    """Yields `key=value` for each text in a word, or the value of an option, that is JSON."""
-    text = word if word[:1] in {"{", "["} else word.partition("=")[2]
-    if text[:1] in {"{", "["}:
-        with suppress(ValueError, RecursionError):
-            yield from _texts_of(json.loads(text))
-
-
-def _texts_of(value: object, key: str = "") -> Iterator[str]:
-    match value:
-        case str():
-            yield f"{key}={value}"
-        case list():
-            for each in value:
-                yield from _texts_of(each, key)
-        case dict():
-            for name, each in value.items():
-                yield from _texts_of(each, name)
-        case _:
-            return
-
-
-def _paths_in(word: str) -> Iterator[str]:
-    """Yields what in a word may be a path: the word, the value of an option, the items of a list."""
-    whole = (word.removeprefix("@"), word.partition("=")[2])
-    parts = _BETWEEN_PATHS.split(word) if len(word) < _LONGEST_LIST else []
-    for text in dict.fromkeys((*whole, *(each for each in parts if "/" in each or "." in each))):
-        if text.strip("./") and len(text) < _LONGEST and "\0" not in text:
-            yield text

@@ -75,6 +75,11 @@ class Guesser:
             case other:
                 assert_never(other)
 
+    def named_by(self, references: Iterable[str]) -> Iterator[str]:
+        """Yields the modules that arguments and variables of a job name: a single word may be one."""
+        for each in references:
+            yield from self._named(each, listed=each.isidentifier())
+
     def _matching(self, pattern: str, *, deep: bool) -> Iterator[str]:
         start, unknown, _ = pattern.partition(ANY)
         parent = start.rpartition(".")[0]

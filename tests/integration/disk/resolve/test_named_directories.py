@@ -9,7 +9,7 @@ import pytest
 
 from raybundle.cache.documents import Cache
 from raybundle.model import ScriptTarget
-from raybundle.resolve.driver.project import named_by
+from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.disk.resolve.test_resolve import run
 from tests.support.small_project import interpreter, tree

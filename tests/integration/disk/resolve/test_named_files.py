@@ -12,7 +12,7 @@ import pytest
 from raybundle.cache.documents import Cache
 from raybundle.explain.left_behind import LeftFolder, left_behind
 from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
-from raybundle.resolve.driver.project import named_by
+from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.disk.resolve.test_resolve import project, run
 from tests.support.remedies import cells

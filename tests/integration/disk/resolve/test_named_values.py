@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.resolve.driver.project import named_by
+from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
 from tests.support.bundled import Bundler
