@@ -45,7 +45,7 @@ from raybundle.resolve.missing.absent import sort_misses, with_warning
 from raybundle.resolve.missing.archives import archives_on, no_directories, split_archive
 from raybundle.resolve.missing.eager import EAGER, loading_of, refuse_unparsed
 from raybundle.resolve.missing.elsewhere import remedy_of_absent, roots_hint
-from raybundle.resolve.missing.lazy_uses import warn_about_lazy_uses
+from raybundle.resolve.missing.lazy_uses import Texts, warn_about_lazy_uses
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.settings import ResolveSettings
 from raybundle.resolve.trace.join import find_data, find_usable, list_not_imported, settle_by_runs
@@ -285,7 +285,7 @@ def _resolution(walk: _Walk, data: list[Candidate], warnings: Iterable[Warning])
         warnings=(
             *drop_settled(settle_by_runs(closure, shown), closure, walk.included, shown.names),
             *warnings,
-            *_left_behind(work, closure, needed),
+            *_left_behind(work, closure, needed, data),
             *of_needed,
         ),
         not_found=unresolved.not_found,
@@ -354,10 +354,10 @@ def _data(work: _Work, walk: _Walk) -> tuple[list[Candidate], list[Warning]]:
     return data, list(dict.fromkeys([*left_out, *too_large]))
 
 
-def _left_behind(work: _Work, closure: Closure, needed: Needed) -> Iterator[Warning]:
-    read = source_of(work.scanner, work.made)
+def _left_behind(work: _Work, closure: Closure, needed: Needed, data: list[Candidate]) -> Iterator[Warning]:
     find = partial(find_lazy_uses, sites=work.interpreter.site, cache=work.scanner.cache)
-    yield from warn_about_lazy_uses(needed, closure, read, find, work.settings.optional)
+    texts = Texts(source_of(work.scanner, work.made), find, naming(data))
+    yield from warn_about_lazy_uses(needed, closure, texts, work.settings.optional)
     yield from archives_on(work.finder, closure, [os.path.realpath(each) for each in work.path.declared])
     yield from _programs(work, closure).warnings()
     yield from warn_about_options(work.target)

@@ -220,6 +220,17 @@ def with_a_lazy_import(site: Path) -> None:
     install(site, "thing", THING)
 
 
+def with_an_opener(site: Path) -> None:
+    """Installs a distribution that opens addresses with what they name, and one that it may name."""
+    code = (
+        b"import importlib\ndef opened(address):\n"
+        b"    return importlib.import_module(address.partition('://')[0]).NAME\n"
+    )
+    extra = b"Metadata-Version: 2.1\nName: frames\nVersion: 1.0\nRequires-Dist: thing; extra == 'thing'\n"
+    install(site, "frames", {"frames.py": code, "frames-1.0.dist-info/METADATA": extra})
+    install(site, "thing", THING)
+
+
 def requiring(site: Path) -> None:
     """Installs a distribution without its requirement."""
     install(site, "thing", THING)
@@ -733,6 +744,13 @@ ROWS = {
         setting(optional=["thing"]),
         site=with_a_lazy_import,
         prints="plain\n",
+    ),
+    "an address that needs what stays": Row(
+        "`thing://` of frames can use thing 1.0, installed here but not bundled",
+        '`include = ["thing"]`',
+        {"job.py": "import frames\n\nprint(frames.opened('thing://place'))\n"},
+        setting(include=["thing"]),
+        site=with_an_opener,
     ),
     "a requirement that is not installed": Row(
         "the environment, and so the bundle, lacks requirements",

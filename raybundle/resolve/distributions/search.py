@@ -27,6 +27,8 @@ RAY = "ray"
 
 _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest", "ruff", "sphinx"})
 """Libraries import them for their developers; no job misses them."""
+_OPENERS = frozenset({"fsspec", "sqlalchemy"})
+"""What opens addresses for other libraries, whose users do not import it."""
 
 
 def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
@@ -52,7 +54,7 @@ def find_needed(wanted: Wanted, interpreter: Interpreter) -> Needed:
         ),
         optional=tuple(search.unused(name, user) for name, user in sorted(search.optional().items())),
         plugins=tuple(search.unused(name, user) for name, user in search.plugins()),
-        lazy=tuple(search.lazy(modules)),
+        lazy=tuple(search.lazy({*modules, *(_OPENERS & search.needs.keys())})),
         mentioned=tuple(sorted(search.mentioned())),
         unowned=tuple(unowned),
         unrecorded=tuple(sorted(left | unrecorded)),

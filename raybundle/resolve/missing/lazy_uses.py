@@ -5,15 +5,18 @@ from __future__ import annotations
 import ast
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.errors import RaybundleError
 from raybundle.model import Warning
 from raybundle.resolve.evaluate.chains import split_chain
 from raybundle.resolve.find.finder import FirstParty
+from raybundle.resolve.missing.addresses import find_addressed
 from raybundle.resolve.missing.settled_imports import is_among
+from raybundle.resolve.scan.strings import CONFIG_LIMIT, is_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,31 +27,63 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"\w+")
 
 
+class Texts(NamedTuple):
+    """What is read."""
+
+    read: Callable[[str], bytes]
+    """Returns the source of a module, or configuration."""
+    find: Callable[[LazyUser, Iterable[str]], Iterable[LazyUse]]
+    """Returns the definitions of a library that import what stays and are among words."""
+    configs: Iterable[str]
+    """Files that travel; configuration among them may have addresses."""
+
+
 def warn_about_lazy_uses(
-    needed: Needed,
-    closure: Closure,
-    read: Callable[[str], bytes],
-    find: Callable[[LazyUser, Iterable[str]], Iterable[LazyUse]],
-    optional: Iterable[str],
+    needed: Needed, closure: Closure, texts: Texts, optional: Iterable[str]
 ) -> Iterator[Warning]:
     """Yields a warning for each definition of a library that is used and can import what stays.
+
+    And one for each scheme of an address that a library opens with what stays.
 
     Args:
         needed: what travels, and the libraries.
         closure: the first-party modules.
-        read: returns the source of one.
-        find: returns the definitions of a library that import what stays and are among words.
+        texts: what is read.
         optional: modules that the job does without.
     """
     if not needed.lazy:
         return
     without = tuple(optional)
-    sources = {file: _read(read, file) for file in sorted(_files(closure))}
+    sources = {file: _read(texts.read, file) for file in sorted(_files(closure))}
+    configs = {file: _read(texts.read, file) for file in texts.configs if _is_small(file)}
+    uses = [
+        *_defined(needed, sources, texts, without),
+        *find_addressed(needed.lazy, {**sources, **configs}),
+    ]
+    found: dict[tuple[str, str], tuple[list[LazyUse], str, int]] = {}
+    for use, file, line in uses:
+        if not is_among(use.module, without):
+            found.setdefault((use.user, use.name), ([], file, line))[0].append(use)
+    for _, (same, file, line) in sorted(found.items()):
+        yield _warning(same, file, line)
+
+
+def _is_small(file: str) -> bool:
+    """Returns whether a file is configuration, and no data in the same format."""
+    with suppress(OSError):
+        return is_config(Path(file).name) and Path(file).stat().st_size <= CONFIG_LIMIT
+    return False
+
+
+def _defined(
+    needed: Needed, sources: Mapping[str, bytes], texts: Texts, without: Iterable[str]
+) -> Iterator[tuple[LazyUse, str, int]]:
+    """Yields the definitions that sources use, and the first place of each."""
     words = {file: set(_WORD.findall(source.decode("utf-8", "replace"))) for file, source in sources.items()}
     all_words = set().union(*words.values())
     by_name: dict[str, list[LazyUse]] = {}
     for library in needed.lazy:
-        for use in find(library, all_words):
+        for use in texts.find(library, all_words):
             if not is_among(use.module, without):
                 by_name.setdefault(use.name, []).append(use)
     tops = _top_levels(needed)
@@ -58,8 +93,8 @@ def warn_about_lazy_uses(
             for use in by_name[place.name]:
                 if place.shows(use, tops.get(use.user, frozenset())):
                     found.setdefault((use.user, use.name), (file, place.line))
-    for (user, name), (file, line) in sorted(found.items()):
-        yield _warning([each for each in by_name[name] if each.user == user], file, line)
+    for (user, name), (file, line) in found.items():
+        yield from ((each, file, line) for each in by_name[name] if each.user == user)
 
 
 @dataclass(frozen=True, slots=True)
