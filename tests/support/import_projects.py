@@ -296,7 +296,8 @@ found = os.path.exists(place("_core"))
 """Files by path. Each job prints what it finds."""
 
 WORD_FILES = {
-    "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["celery", "django", "hydra-core", "spacy"]\n',
+    "pyproject.toml": '[tool.raybundle]\ncluster-provides = ["celery", "django", "hydra-core", '
+    '"kedro", "matplotlib", "spacy", "sqlalchemy", "werkzeug"]\n',
     "shop/__init__.py": "",
     "shop/tasks.py": "",
     "shop/jobs.py": "",
@@ -336,6 +337,23 @@ WORDS = {
     "settings of Celery": (_TASKS + "app.config_from_object('settings')", "settings.py"),
     "modules of Celery": ("import celery\nceleryapp = celery.Celery(include=['urls'])", "urls.py"),
     "imports of Celery": (_TASKS + "app.conf.imports = ('urls',)", "urls.py"),
+    "a backend of matplotlib": ("import matplotlib\nmatplotlib.use('module://urls')", "urls.py"),
+    "a dialect of SQLAlchemy": (
+        "from sqlalchemy.dialects import registry as r\nr.register('my', 'urls', 'Dialect')",
+        "urls.py",
+    ),
+    "what a fork server imports": (
+        "import multiprocessing as m\nm.get_context('forkserver').set_forkserver_preload(['urls'])",
+        "urls.py",
+    ),
+    "a project of kedro": (
+        "from kedro.framework import project\nproject.configure_project('shop')",
+        "shop/jobs.py",
+    ),
+    "modules that werkzeug finds": (
+        "from werkzeug.utils import find_modules\nprint(list(find_modules('shop', recursive=True)))",
+        "shop/jobs.py",
+    ),
     "a library that loads": ("import spacy\nspacy.load('conf')", "conf/__init__.py"),
     "a package of hydra": (
         "import hydra\nwith hydra.initialize_config_module('conf'): pass",

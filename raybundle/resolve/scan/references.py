@@ -36,6 +36,7 @@ _TAKES = {
     "pkgutil.resolve_name": (0, "name"),
     "pydoc.locate": (0, "path"),
     "pydoc.safeimport": (0, "path"),
+    "sqlalchemy.dialects.registry.register": (1, "modulepath"),
     "traitlets.utils.importstring.import_item": (0, "name"),
     "twisted.python.reflect.namedAny": (0, "name"),
     "unittest.TestProgram": (0, "module"),
@@ -48,6 +49,7 @@ _METHODS = {
     "config_from_object": (0, "obj"),
     "from_object": (0, "obj"),
     "loadTestsFromName": (0, "name"),
+    "set_forkserver_preload": (0, "module_names"),
 }
 """The same for methods of any object. They also take the object itself."""
 _CODE: dict[str, tuple[tuple[int, str], ...]] = {
@@ -98,6 +100,7 @@ _OF_INTEREST = {
         (b"_PLUGINS", rb"_PLUGINS\b"),
         (b"_EXTENSIONS", rb"_EXTENSIONS\b"),
         (b"pkg://", rb"['\"]pkg://"),
+        (b"module://", rb"['\"]module://"),
         (b"elery", rb"\b[Cc]elery\b"),
         (b"broker_url", rb"\bbroker_url\b"),
         (b"beat_schedule", rb"\bbeat_schedule\b"),
@@ -114,8 +117,9 @@ _OF_CELERY = frozenset({"imports", "include", "CELERY_IMPORTS", "CELERY_INCLUDE"
 """Settings of Celery that list modules."""
 _BY_CELERY = re.compile(rb"\b[Cc]elery\b|\bbroker_url\b|\bbeat_schedule\b|\bCELERY_")
 """Stands in a source with such settings."""
-_PACKAGE = "pkg://"
-"""Begins the place of hydra's configuration if that is in a package."""
+_SCHEMES = ("pkg://", "module://")
+"""One begins the place of hydra's configuration if that is in a package, one a backend of matplotlib."""
+_HAS_SCHEME = re.compile(rb"(?:pkg|module)://")
 _SETS = frozenset({"setdefault", "putenv", "setenv"})
 _LOGS = (b"dictConfig", b"LOGGING")
 """A source with one of them configures `logging`."""
@@ -124,6 +128,8 @@ _TAG = "!!python/"
 _PYTEST_MAIN = {"pytest.main"}
 _NO_NAME = re.compile(r"[\s-]")
 """Stands in what is no name of a module, such as the classes of an HTML element."""
+_TEXTS = (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript, ast.List, ast.Tuple)
+"""Expressions that may be text, or several."""
 _HOLE = "raybundle_unknown_part"
 """Stands for what is unknown in code."""
 
@@ -166,7 +172,7 @@ class References:
         lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
         sets = bool(lists) or any(word in source for word in _SETTINGS)
         kinds = _CONFIGURING if sets else _COMMANDING
-        for node in self.names.of(kinds | {ast.Constant} if _PACKAGE.encode() in source else kinds):
+        for node in self.names.of(kinds | {ast.Constant} if _HAS_SCHEME.search(source) else kinds):
             self._configured(node, keys, commands)
             for name, value in _settings(node) if sets else ():
                 self._setting(name, value, lists)
@@ -211,8 +217,8 @@ class References:
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and key.value in names and self._is_text(value):
                         self._take(value, value)
-            case ast.Constant(value=str(text)) if text.startswith(_PACKAGE):
-                name = text.removeprefix(_PACKAGE).replace("/", ".")
+            case ast.Constant(value=str(text)) if text.startswith(_SCHEMES):
+                name = text.partition("://")[2].replace("/", ".")
                 if all(part.isidentifier() for part in name.split(".")):
                     self.found.append(Import(node.lineno, ModuleText(name, is_listed=True)))
             case _:
@@ -238,7 +244,7 @@ class References:
             case ast.Name(id=name):
                 return bool(self.names.bindings(name))
             case _:
-                return isinstance(value, (ast.Constant, ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript))
+                return isinstance(value, _TEXTS)
 
     def _composed(self, node: ast.BinOp | ast.JoinedStr, *, is_part: bool) -> None:
         """Takes a dotted name that is put together of parts which are all known, or a tag of YAML."""
@@ -251,7 +257,8 @@ class References:
 
     def _take(self, place: ast.expr, argument: ast.expr | None) -> None:
         """Takes what a text refers to: what is not known of it may be anything below what is."""
-        for text in self.names.texts(argument) if argument is not None else ():
+        given = argument.elts if isinstance(argument, (ast.List, ast.Tuple)) else [argument]
+        for text in (text for each in given if each is not None for text in self.names.texts(each)):
             self._refer(place, ANY if text.own else text.value.strip())
 
     def _refer(self, place: ast.expr, name: str) -> None:

@@ -51,6 +51,14 @@ _LOADING = re.compile(r"(?:\w+_)?(?:load|import)(?:_\w+)?")
 
 _WALKS = {"pkgutil.iter_modules": False, "pkgutil.walk_packages": True}
 """Whether a walk descends into subpackages."""
+_TAKES_ALL = frozenset(
+    [
+        "dagster.load_assets_from_package_name",
+        "kedro.framework.project.configure_project",
+        "werkzeug.utils.find_modules",
+    ]
+)
+"""Functions that import a package by its name, or name all that is in it."""
 _RESOURCES = (
     *("importlib.resources.", "importlib_resources.", "pkgutil.get_data", "pkg_resources.resource_"),
     *("jinja2.PackageLoader", "jinja2.loaders.PackageLoader", "hydra.initialize_config_module"),
@@ -60,7 +68,7 @@ PATH_EDITS = frozenset(
 ) | {"site.addsitedir"}
 
 LAST_NAMES = frozenset(
-    name.rpartition(".")[2] for name in (*IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *PATH_EDITS)
+    name.rpartition(".")[2] for name in (*IMPORTERS, *_LOADERS, _LOOKS, *_WALKS, *_TAKES_ALL, *PATH_EDITS)
 ) | frozenset(
     [
         *("syspath_prepend", "patch", "object", "setattr"),
@@ -119,6 +127,8 @@ class DynamicImports:
             self._resource(call, guard)
         elif last in DISCOVERS:
             self._discover(call)
+        elif not names.isdisjoint(_TAKES_ALL):
+            self._take_all(call)
         elif len(call.args) == 1 and not call.keywords and _LOADING.fullmatch(last):
             self._word(call, call.args[0])
 
@@ -127,6 +137,13 @@ class DynamicImports:
         for text in self.names.texts(argument) if isinstance(argument, (ast.Constant, ast.Name)) else ():
             if not text.own and text.value.isidentifier():
                 self.found.append(Import(call.lineno, ModuleText(text.value)))
+
+    def _take_all(self, call: ast.Call) -> None:
+        keywords = ("package_name", "import_path")
+        given = next(filter(None, (argument_of(call, 0, each) for each in keywords)), None)
+        for text in self.names.texts(given):
+            if text.whole and not text.own:
+                self.found.append(Import(call.lineno, Pattern(f"{text.value}.{ANY}")))
 
     def _discover(self, call: ast.Call) -> None:
         for each in discovered(call, self.names):
