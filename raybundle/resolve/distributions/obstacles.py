@@ -46,12 +46,11 @@ def refuse_misnamed(
     names = {each.name for each in needed.distributions}.union(on_nodes)
     if names.issuperset(wanted.cluster_provides):
         return
-    names |= InstalledDistributions(interpreter.site).by_name.keys()
     owners = {str(name): each.name for each in needed.distributions for name in each.modules}
     for name in wanted.cluster_provides:
         close = get_close_matches(name, sorted(each.name for each in needed.distributions), 1, _SIMILAR)
         meant = owners.get(name.replace("-", "_")) or (close[0] if close else None)
-        if name not in names and meant:
+        if name not in names and meant and name not in InstalledDistributions(interpreter.site).by_name:
             raise UsageError(
                 f"`{name}` in `cluster-provides` is not a distribution that this job needs",
                 hint=f"did you mean `{meant}`?",
