@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from raybundle.cache.documents import Kind
 from raybundle.cache.identity import Identity, find_identity, is_young
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from raybundle.cache.documents import Cache
     from raybundle.resolve.find.directories import Listing
 
     Row = list[Any]
@@ -27,6 +29,8 @@ _DESCRIBE = ("METADATA", "PKG-INFO", "RECORD", "entry_points.txt", "top_level.tx
 """Files of a `.dist-info` or an `.egg-info` that decide what a distribution is, and what it has."""
 _SCRIPTS = re.compile(rb"\n\.\./[^\n]*")
 """Rows of a RECORD, after a line break, for scripts beside the interpreter: its path is in those."""
+_SITES = Kind("sites", 64)
+"""Digests of what describes the distributions of a directory, by what `stat` says of those files."""
 _ASKED = 1 << 20
 """Bytes of a file up to which what is in it identifies it."""
 TRAVELS = "travels"
@@ -70,13 +74,11 @@ class Consulted:
         for file in files:
             self.data[file] = self._row(find_identity(file), TRAVELS)
 
-    def list(self, listings: Mapping[str, Listing], owned: Iterable[str]) -> None:
+    def list(self, listings: Mapping[str, Listing], owned: Iterable[str], cache: Cache) -> None:
         """Notes directories; those in `owned` also with what installers write there, not by names alone."""
-        owned = frozenset(owned)
+        owned, site = frozenset(owned), partial(_kept_digest_of_site, cache=cache, began=self.began)
         for directory, listing in listings.items():
-            known, digest = (
-                (self.sites, _digest_of_site) if directory in owned else (self.directories, _digest_of_names)
-            )
+            known, digest = (self.sites, site) if directory in owned else (self.directories, _digest_of_names)
             identity = find_identity(directory)
             exists = os.path.isdir(directory)  # noqa: PTH112 - as above
             known[directory] = self._row(identity, digest(directory, listing) if exists else "")
@@ -145,15 +147,36 @@ def _digest_of_names(_: str, listing: Listing) -> str:
     return digest_of(listing)
 
 
-def _digest_of_site(directory: str, listing: Listing | None = None, alien: Iterable[bytes] = ()) -> str:
+def _digest_of_site(directory: str, alien: Iterable[bytes] = ()) -> str:
     """Returns a digest of all names in a site-packages directory, and of what describes its distributions."""
-    listing = listing or _listed(directory)
+    listing = _listed(directory)
+    return digest_of(listing) + _digest_of_files(_describing(directory, listing), alien)
+
+
+def _kept_digest_of_site(directory: str, listing: Listing, cache: Cache, began: int) -> str:
+    """Returns the same; files that are as they were in an earlier resolution are not read again."""
+    files = _describing(directory, listing)
+    identities = [find_identity(each) for each in files]
+    name = cache.key(directory, identities)
+    digest = cache.read_text(_SITES, name)
+    if not digest:
+        digest = _digest_of_files(files)
+        if not any(each and is_young(each, began) for each in identities):
+            cache.write_text(_SITES, name, digest)
+    return digest_of(listing) + digest
+
+
+def _describing(directory: str, listing: Listing) -> list[str]:
+    """Returns the files of a site-packages directory that may describe its distributions."""
     described = sorted(each for each in listing.directories if each.endswith((".dist-info", ".egg-info")))
     files = [f"{each}/{name}" for each in described for name in _DESCRIBE]
     files += sorted(each for each in listing.files if each.endswith((".pth", ".egg-link", ".egg-info")))
-    digests = (_digest_of_file(f"{directory}/{each}", alien, _SCRIPTS) for each in files)
-    found = [digest_of(listing), *digests]
-    return hashlib.sha256("/".join(found).encode()).hexdigest()[:32]
+    return [f"{directory}/{each}" for each in files]
+
+
+def _digest_of_files(files: Iterable[str], alien: Iterable[bytes] = ()) -> str:
+    digests = [_digest_of_file(each, alien, _SCRIPTS) for each in files]
+    return hashlib.sha256("/".join(digests).encode()).hexdigest()[:32]
 
 
 def _digest_of_file(file: str, alien: Iterable[bytes] = (), drop: re.Pattern[bytes] | None = None) -> str:

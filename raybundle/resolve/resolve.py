@@ -372,7 +372,7 @@ def _note(work: _Work, asked: Iterable[str], record: Consulted) -> None:
         work.finder.directories.list(entry)
     record.read(work.scanner.consulted)
     record.ask([*asked, *work.scanner.refused, *work.entry_points.asked])
-    record.list(work.finder.directories.known, work.interpreter.site)
+    record.list(work.finder.directories.known, work.interpreter.site, work.scanner.cache)
     record.follow(work.entry_points.followed)
     top = repository_of(str(work.project))
     record.follow([f"{top}/.git"] if top else ())  # links are followed in it

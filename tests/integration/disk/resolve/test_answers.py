@@ -235,12 +235,13 @@ def test_what_other_code_of_raybundle_found_is_not_believed(work: Path, source: 
     own = Path(shutil.copytree(OWN, work / "raybundle"))
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
     answer(*given, Cache(work / "cache", code=OWN))
-    before = {each.name for each in (work / "cache").glob("[as]*/*")}
+    before = {each.name for kind in ("answers", "scans") for each in (work / "cache" / kind).iterdir()}
     (own / source).parent.mkdir(exist_ok=True)
     (own / source).write_text("# learned something")
     answer(*given, Cache(work / "cache", code=own))
+    after = {each.name for kind in ("answers", "scans") for each in (work / "cache" / kind).iterdir()}
 
-    assert len({each.name for each in (work / "cache").glob("[as]*/*")} - before) == len(before) == 2
+    assert len(after - before) == len(before) == 2
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -319,6 +320,16 @@ def test_another_branch_and_back_parses_nothing_again(work: Path) -> None:
 
     assert "raybundle.resolve.scan.scan" in other["loaded"]
     assert not PARSES & set(back["loaded"])
+
+
+def test_an_edit_reads_no_description_of_a_distribution_again(work: Path) -> None:
+    root = tree(work / "p", {"job.py": "import json"})
+    first = counted(root)
+    (root / "job.py").write_text("import json, csv")
+    again = counted(root)
+
+    assert any(each.endswith(".dist-info/RECORD") for each in first["resolve_opened"])
+    assert not any(each.endswith(".dist-info/RECORD") for each in again["resolve_opened"])
 
 
 @pytest.mark.slow

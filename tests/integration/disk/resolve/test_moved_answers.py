@@ -19,8 +19,11 @@ from raybundle.errors import BundleError
 from raybundle.model import Interpreter, Resolution, ScriptTarget
 from raybundle.resolve import resolve as resolving
 from raybundle.resolve.answers.answers import answer
+from raybundle.resolve.consulted import Consulted, unchanged
+from raybundle.resolve.find.directories import Directories
 from raybundle.resolve.resolve import resolve
 from raybundle.resolve.settings import ResolveSettings
+from tests.support.clocks import early, later
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -180,6 +183,32 @@ def test_an_environment_with_another_distribution_has_its_own_answer(work: Path,
     ask(root, work / "cache", environment(work / "one"))
 
     assert not ask(tree(work / "there/q", USES), work / "cache", environment(work / "two", **other))[1]
+
+
+def test_a_kept_digest_of_distributions_is_that_of_their_files(work: Path) -> None:
+    environment(work / "one")
+    (site,) = map(str, work.glob("one/lib/*/site-packages"))
+    cache, digests = Cache(work / "cache", later), []
+    for version in ("1", "2", "2"):
+        (work / site / "other-1.dist-info/METADATA").write_text(f"Name: other\nVersion: {version}\n")
+        for _ in range(2):  # the second finds the digest
+            record = Consulted(later())
+            record.list({site: Directories().list(site)}, [site], cache)
+            *identity, _, digest = record.sites[site]
+            digests.append(digest)
+
+            assert unchanged(replace(record, sites={site: [*identity, 1, digest]}), later())  # read again
+    assert digests[0] == digests[1] != digests[2]
+    assert len({*digests[2:]}) == 1
+
+
+def test_no_digest_is_kept_of_distributions_that_may_be_changing(work: Path) -> None:
+    environment(work / "one")
+    (site,) = map(str, work.glob("one/lib/*/site-packages"))
+    for clock, kept in ((early, 0), (later, 1)):
+        Consulted(clock()).list({site: Directories().list(site)}, [site], Cache(work / "cache", clock))
+
+        assert len(list((work / "cache").glob("sites/*"))) == kept
 
 
 def test_a_setting_that_names_a_file_of_the_first_checkout_is_another_question_elsewhere(work: Path) -> None:
