@@ -17,6 +17,8 @@ import os  # noqa: E402
 import site  # noqa: E402
 import sysconfig  # noqa: E402
 
+HARMLESS = ("distutils-precedence.pth", "a1_coverage.pth")
+"""Files of setuptools and of coverage.py: what these run leaves the path as it is."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -144,7 +146,7 @@ def asks_environment() -> bool:
     """Returns whether unknown code has run: what it does to the path may depend on any variable."""
     for _, name, line in path_lines():
         known = line[len("import") :].strip().startswith(("__editable__", "_editable_impl_", "_virtualenv"))
-        if line.startswith(("import ", "import\t")) and not known and name != "distutils-precedence.pth":
+        if line.startswith(("import ", "import\t")) and not known and name not in HARMLESS:
             return True
     return any(name.endswith("customize") for name, _ in started())
 

@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 _KEPT = Kind("interpreters", 64)
 _PROBE = Path(__file__).with_name("_probe.py")
-_DECIDING = ("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME")
-"""Environment variables that change `sys.path`."""
+_DECIDING = (
+    *("PYTHONPATH", "PYTHONHOME", "PYTHONNOUSERSITE", "PYTHONUSERBASE", "PYTHONSAFEPATH", "HOME"),
+    *("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"),
+)
+"""Environment variables that change `sys.path`, or what is imported before it is asked."""
 PATH_OPTIONS = ("-E", "-I", "-P", "-s")
 """Options of the interpreter that change its path, and with which a job can be carried out."""
 _USAGE = 2

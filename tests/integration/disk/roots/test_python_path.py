@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -169,6 +170,19 @@ def test_a_kept_description_is_that_of_now(work: Path, venv: Path, change: str) 
     after = describe(venv, environ, work, cache)
 
     assert after.path != before.path
+
+
+@pytest.mark.parametrize(("variable", "asked"), [("TERM", False), ("COVERAGE_PROCESS_START", True)])
+def test_an_environment_with_coverage_is_asked_again_only_if_that_starts(
+    work: Path, venv: Path, variable: str, asked: bool
+) -> None:
+    shutil.copy(site_packages(Path(sys.executable)) / "a1_coverage.pth", site_packages(venv))
+    answers = []
+    for environ in ({}, {variable: "x"}):
+        describe(venv, environ, work, Cache(work / "cache", later))
+        answers.append({each.stat().st_ino for each in (work / "cache").glob("interpreters/*")})
+
+    assert (answers[0] != answers[1]) is asked
 
 
 @pytest.mark.parametrize(("clock", "kept"), [(early, 0), (later, 1)])
