@@ -254,8 +254,9 @@ def read(file):
     return names
 print(sorted(each for each in read("configs/train.py") if not each.startswith("_")))
 """,
-        "configs/train.py": "_base_ = ['./_base_/model.py', '../shared/data.py']\nrate = 1\n",
+        "configs/train.py": "_base_ = ['./_base_/model.py', '../shared/data.py', './tiny.py']\nrate = 1\n",
         "configs/_base_/model.py": "model = 1\n",
+        "configs/tiny.py": "size = 1\n",
         "shared/data.py": "data = 1\n",
     },
     "examples in a docstring": {

@@ -85,6 +85,8 @@ def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[
     relative = relative_path(text, wide=wide)
     if relative is not None:
         yield "start", relative
+        if text.startswith("./") and "/" not in relative and relative.endswith(".py"):
+            yield "here", relative  # `_base_ = "./base.py"` of a configuration in Python
 
 
 def everything_in(node: ast.Call, last: str, scope: SymbolicScope) -> Iterator[tuple[PathStart, str]]:
