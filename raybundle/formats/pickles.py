@@ -23,7 +23,8 @@ _MOST_STEPS = 50_000
 _SURE = re.compile(r"\.(?:pkl|pickle|joblib|dill|cloudpickle)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z")
 """Suffixes that only pickles have. All others are decided by the content."""
 _NEVER = re.compile(
-    r"(?i)\.(?:csv|tsv|txt|jsonl?|ya?ml|toml|ini|cfg|conf|env|md|rst|html?|xml|css|jsx?|tsx?|sql|sh|bash|log|lock"
+    r"(?i)\.(?:csv|tsv|txt|json(?:l|c|5|net)?|libsonnet|hocon|gin|ya?ml|toml|ini|cfg|conf|env|md"
+    r"|rst|html?|xml|css|jsx?|tsx?|sql|sh|bash|log|lock"
     r"|py|pyi|pyc|so|pyd|dll|dylib|ipynb|proto|tmpl|j2|jinja2?|mako|po|mo|svg|png|jpe?g|gif|bmp|tiff?|webp|ico"
     r"|pdf|docx?|xlsx?|parquet|arrow|feather|orc|avro|hdf5|nc|safetensors|gguf|onnx|tflite|ttf|woff2?|wav|mp3"
     r"|flac|ogg|mp4|avi|mkv|mov|whl|egg|jar)(?:\.(?:gz|bz2|xz|lzma|z|zip))?\Z"

@@ -259,6 +259,18 @@ print(sorted(each for each in read("configs/train.py") if not each.startswith("_
         "configs/tiny.py": "size = 1\n",
         "shared/data.py": "data = 1\n",
     },
+    "configuration of gin that imports": {
+        "job.py": """
+import re
+TEXT = open("conf/run.gin").read() + open("conf/more.gin").read()
+print([__import__(each, fromlist=["NAME"]).NAME for each in re.findall("^import (.+)", TEXT, re.M)])
+""",
+        "conf/run.gin": "include 'conf/more.gin'\nimport nets.small\nrun.rate = 1\n",
+        "conf/more.gin": "import losses\n",
+        "nets/__init__.py": "",
+        "nets/small.py": "NAME = 'small'\n",
+        "losses.py": "NAME = 'losses'\n",
+    },
     "examples in a docstring": {
         "job.py": """
 def double(x):

@@ -52,8 +52,11 @@ _NO_PATH = re.compile(r"(?i)[\d-]+|true|false|null|none|yes|no|on|off")
 _SCRIPT_LOCATION = re.compile(rb"^script_location\s*=\s*[\"']?(?:%\(here\)s/)?([\w./-]*\w)", re.MULTILINE)
 _OF_SECRETS = re.compile(r"(?i)secret|credential|private_?key")
 
-CONFIG_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf")
-_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json|toml|ini|cfg|conf)['\"]")
+CONFIG_SUFFIXES = (
+    *(".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf"),
+    *(".gin", ".jsonnet", ".libsonnet", ".hocon", ".json5", ".jsonc"),
+)
+_NAMED_CONFIG = re.compile(rb"\.(y\*ml|ya?ml|json(?:net|5|c)?|toml|ini|cfg|conf|gin|libsonnet|hocon)['\"]")
 """The suffix of a configuration file at the end of a string. It begins with the dot, for speed."""
 _STEM = re.compile(rb"[\w.*?\[\]-]*\Z")
 _KNOWN = re.compile(r"[\w.-]+")
@@ -79,6 +82,9 @@ _LIST_OF_MODULES = re.compile(
     re.MULTILINE,
 )
 """A key that names modules, and words as its value: a list, the items below it, or words with commas."""
+
+_OF_GIN = re.compile(rb"^(?:import|from)[ \t]+([A-Za-z_][\w.]*)[ \t]*(?:$|import\b|as\b)", re.MULTILINE)
+"""An import in a configuration of gin, which is written as in Python."""
 
 LIST_LIMIT = 1024 * 1024
 """Bytes of a text that is searched for paths, which takes about a tenth of a second."""
@@ -168,6 +174,8 @@ def module_words(text: bytes) -> list[tuple[int, str]]:
         (packages if match[1] == b"package" else modules).extend(words)
     for package in packages:
         found.update((f"{package}.{each}", found[each]) for each in modules)
+    for match in _OF_GIN.finditer(text):
+        found.setdefault(match[1].decode(), text.count(b"\n", 0, match.start()) + 1)
     return [(line, word) for word, line in found.items()]
 
 
