@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from raybundle.errors import StoreAccessError, UsageError
+from raybundle.errors import UNREADABLE, StoreAccessError, UsageError
+from raybundle.formats.credentials import without_credentials
 
 if TYPE_CHECKING:
     import configparser
@@ -16,6 +18,14 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from obstore.store import S3Credential
 
+_SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SERVER = re.compile(
+    r"https?://(?:[\w.~!$&'()*+,;=:%-]+@)?(?:[\w.-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?(?:/[!#-;=?-_a-~]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""The URL of a server; obstore panics at others."""
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LARGEST_PORT = 65535
 DEFAULT_REGION = "us-east-1"
 """The default of obstore and of most S3-compatible servers."""
 
@@ -44,28 +54,39 @@ def find_access(environ: Mapping[str, str], profile: str | None) -> BucketAccess
     Without keys in the environment, botocore is imported.
 
     Raises:
-        UsageError: A profile does not exist, or a file cannot be read.
+        UsageError: A profile does not exist, a file cannot be read, or no request can have a value.
         StoreAccessError: There are no credentials, or they cannot be obtained.
     """
     settings = _profile_settings(environ, profile)
+    endpoint = _find_endpoint(environ, settings)
+    region = _first(environ, "AWS_REGION", "AWS_DEFAULT_REGION") or settings.get("region") or DEFAULT_REGION
+    _refuse_control("AWS_REGION or region", region)
     source, credentials = _find_credentials(environ, profile)
     certificates = environ.get("AWS_CA_BUNDLE") or settings.get("ca_bundle")
-    return BucketAccess(
-        endpoint=_find_endpoint(environ, settings),
-        region=_first(environ, "AWS_REGION", "AWS_DEFAULT_REGION")
-        or settings.get("region")
-        or DEFAULT_REGION,
-        certificates=Path(certificates) if certificates else None,
-        source=source,
-        credentials=credentials,
-    )
+    return BucketAccess(endpoint, region, Path(certificates) if certificates else None, source, credentials)
 
 
 def _find_endpoint(environ: Mapping[str, str], settings: Mapping[str, str]) -> str | None:
     if environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         return None
     named = _first(environ, "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-    return named or settings.get("s3.endpoint_url") or settings.get("endpoint_url")
+    found = named or settings.get("s3.endpoint_url") or settings.get("endpoint_url")
+    match = _SERVER.fullmatch(found or "http://-")
+    if match is None or int(match["port"] or 0) > _LARGEST_PORT:
+        shown = without_credentials(found or "")
+        raise UsageError(
+            f"{shown!r} (AWS_ENDPOINT_URL or endpoint_url) is not the URL of a server",
+            hint="write http:// or https:// and the host, such as http://minio:9000",
+        )
+    return found
+
+
+def _refuse_control(name: str, *values: str | None) -> None:
+    """Refuses what cannot be in the header of a request: most often the end of a line."""
+    if any(_CONTROL.search(value or "") for value in values):
+        raise UsageError(
+            f"{name} has a control character, such as the end of a line", hint="set it again without that"
+        )
 
 
 def _find_credentials(
@@ -74,6 +95,8 @@ def _find_credentials(
     access_key, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
     if not (access_key and secret) or profile:
         return _chain(environ, profile or _first(environ, "AWS_PROFILE", "AWS_DEFAULT_PROFILE"))
+    for name in _SECRETS:
+        _refuse_control(name, environ.get(name))
     fixed: S3Credential = {
         "access_key_id": access_key,
         "secret_access_key": secret,
@@ -95,15 +118,22 @@ def _chain(environ: Mapping[str, str], profile: str | None) -> tuple[str, Callab
     try:
         credentials = session.get_credentials()
         if credentials is not None:
-            credentials.get_frozen_credentials()
+            _refuse_control(
+                f"a key of profile {profile or 'default'}", *credentials.get_frozen_credentials()[:3]
+            )
     except botocore.exceptions.ProfileNotFound as error:
         raise UsageError(
             f"no AWS profile {profile!r} in {_config_file(environ)} or {_credentials_file(environ)}",
             hint="choose a profile that `aws configure list-profiles` prints",
         ) from error
-    except botocore.exceptions.BotoCoreError as error:
+    except (
+        botocore.exceptions.BotoCoreError,
+        OSError,
+        *UNREADABLE,
+    ) as error:  # of what a program prints, too
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise StoreAccessError(
-            f"cannot get AWS credentials for profile {profile or 'default'}: {error}",
+            f"cannot get AWS credentials for profile {profile or 'default'}: {reason}",
             hint="sign in again (`aws sso login`), or check the profile with `aws sts get-caller-identity`",
         ) from error
     if credentials is None:

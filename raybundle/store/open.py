@@ -64,7 +64,7 @@ def open_store(url: str, environ: Mapping[str, str], profile: str | None = None)
 def _local(directory: Path, url: str) -> Store:
     from raybundle.store.local import LocalStore  # noqa: PLC0415
 
-    if not url.strip() or "\0" in url:
+    if not url.strip() or "\0" in str(directory):
         raise UsageError(f"{url!r} is not a store", hint=f"write a path or a URL, {EXAMPLES}")
     return LocalStore(directory)
 

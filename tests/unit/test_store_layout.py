@@ -45,7 +45,8 @@ def test_a_name_that_could_be_something_else_is_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", " ", "s3://", "s3://x", "s3:///prefix", "s3:/bucket", "file://host/dir", "s3:b"]
+    "url",
+    ["", " ", "s3://", "s3://x", "s3:///prefix", "s3:/bucket", "file://host/dir", "s3:b", "file:///a%00b"],
 )
 def test_what_names_no_store_is_a_usage_error(url: str) -> None:
     with pytest.raises(UsageError) as caught:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -199,6 +200,55 @@ def test_no_credentials_anywhere_says_where_it_looked(s3: S3Server, tmp_path: Pa
     child = in_child(code, {"HOME": str(tmp_path), "AWS_ENDPOINT_URL": s3.endpoint})
 
     assert "StoreAccessError: no AWS credentials: looked in the environment" in child.stderr
+
+
+NO_URLS = ("minio:9000", "http://", "http://a b", "ftp://minio", "http://h:99999", "http://h ", "http://é")
+UNUSABLE = [
+    *(("AWS_ENDPOINT_URL", value) for value in NO_URLS),
+    ("AWS_REGION", "eu-west-1\n"),
+    ("AWS_ACCESS_KEY_ID", "key\n"),
+    ("AWS_SECRET_ACCESS_KEY", "\x7fsecret"),
+    ("AWS_SESSION_TOKEN", "a\nb"),
+]
+"""Values that obstore would panic at, or that no server takes."""
+
+
+@pytest.mark.parametrize(("name", "value"), UNUSABLE)
+def test_a_value_that_no_request_can_have_is_a_usage_error(s3: S3Server, name: str, value: str) -> None:
+    with pytest.raises(UsageError, match=name) as caught:
+        open_store(s3.prefix(), {**s3.environ, name: value}).keys("")
+
+    assert (value in str(caught.value)) == (name == "AWS_ENDPOINT_URL")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("endpoint_url = minio:9000", "'minio:9000' .* is not the URL"),
+        ("region = \x7f", "region"),
+        ("credential_process = cat {answer}", "profile odd"),
+    ],
+)
+def test_a_profile_with_such_a_value_is_a_usage_error(tmp_path: Path, line: str, named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        odd_profile(tmp_path, line).keys("")
+
+
+@pytest.mark.parametrize("command", ["echo no JSON", "/not/there", "echo []", "false"])
+def test_a_program_that_gives_no_credentials_is_an_access_error(tmp_path: Path, command: str) -> None:
+    with pytest.raises(StoreAccessError, match="cannot get AWS credentials for profile odd: ") as caught:
+        odd_profile(tmp_path, f"credential_process = {command}").keys("")
+
+    assert "\n" not in str(caught.value)
+
+
+def odd_profile(directory: Path, line: str) -> Store:
+    """Returns the store of a user with a profile that has one line."""
+    answer, config = directory / "answer.json", directory / "config"
+    answer.write_text(json.dumps({"Version": 1, "AccessKeyId": "a\n", "SecretAccessKey": "b"}))
+    config.write_text(f"[profile odd]\n{line.format(answer=answer)}\n")
+    environ = {"AWS_CONFIG_FILE": str(config), "HOME": str(directory)}
+    return open_store("s3://bucket", environ, profile="odd")
 
 
 def test_a_certificate_file_that_is_missing_is_a_usage_error(s3: S3Server) -> None:
