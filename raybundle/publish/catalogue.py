@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from raybundle.errors import UNREADABLE, ObjectMissingError, StoreError
-from raybundle.model import Digest
 from raybundle.publish import layout
 from raybundle.publish.keeping import lease
 from raybundle.publish.names import READERS, all_names, record_name
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from raybundle.model import Digest
     from raybundle.publish.names import Named
     from raybundle.store.base import Entry, Store
 
@@ -46,11 +46,12 @@ def list_bundles(store: Store) -> tuple[Listed, ...]:
         StoreError: the store has another format, or cannot be used.
     """
     layout.require_format(store)
-    manifests = [each for each in store.entries("bundles/") if each.key.endswith("/manifest.json")]
+    found = ((layout.bundle_of(each.key), each) for each in store.entries("bundles/"))
+    manifests = [(digest, entry) for digest, entry in found if digest is not None]
     names = all_names(store)
     with ThreadPoolExecutor(READERS) as pool:
-        found = list(pool.map(lambda entry: _listed(store, entry, names), manifests))
-    return tuple(sorted(found, key=lambda each: (each.created, each.digest)))
+        listed = list(pool.map(lambda each: _listed(store, each[0], each[1], names), manifests))
+    return tuple(sorted(listed, key=lambda each: (each.created, each.digest)))
 
 
 def tag_bundle(
@@ -71,8 +72,7 @@ def tag_bundle(
     return digest, record_name(store, name, digest, warn)
 
 
-def _listed(store: Store, entry: Entry, names: dict[Digest, list[Named]]) -> Listed:
-    digest = Digest(f"sha256:{entry.key.split('/')[1]}")
+def _listed(store: Store, digest: Digest, entry: Entry, names: dict[Digest, list[Named]]) -> Listed:
     listed = Listed(digest, entry.modified, tuple(names.get(digest, ())))
     try:
         manifest = json.loads(store.get(entry.key))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from raybundle.errors import UNREADABLE, DigestMismatchError, ObjectMissingError, StoreError, UsageError
 from raybundle.formats.canonical import canonical_json, digest_of
+from raybundle.model import Digest
 from raybundle.outage import Outage
 from raybundle.store.base import LARGEST_DOCUMENT
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from raybundle.bundle.values import LayerEntry
-    from raybundle.model import Digest
     from raybundle.store.base import Entry, Store
 
 T = TypeVar("T")
@@ -56,12 +56,19 @@ READ_AGAIN_DELAY = 0.1
 
 SHORT_DIGEST = re.compile(r"[0-9a-f]{8,64}")
 ARCHIVE = re.compile(r"(?P<boot>[0-9a-f]{64})-[0-9a-f]{64}\.zip")
+MANIFEST = re.compile(r"bundles/([0-9a-f]{64})/manifest\.json")
 NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
 
 def manifest_key(digest: Digest) -> str:
     """Returns the key of the bundle's manifest."""
     return f"bundles/{_hex(digest)}/manifest.json"
+
+
+def bundle_of(key: str) -> Digest | None:
+    """Returns the bundle whose manifest has this key; None for another key, such as that of a copy."""
+    match = MANIFEST.fullmatch(key)
+    return Digest(f"sha256:{match[1]}") if match else None
 
 
 def archive_key(digest: Digest, boot: str, archive_sha256: str) -> str:
@@ -259,13 +266,18 @@ def read_twice(read: Callable[[], bytes], check: Callable[[bytes], T]) -> T:
         return check(read())
 
 
+def is_name(text: str) -> bool:
+    """Returns whether a text can be the name of a bundle: it must not look like a shortened digest."""
+    return NAME.fullmatch(text) is not None and not SHORT_DIGEST.fullmatch(text.lower())
+
+
 def check_name(name: str) -> str:
     """Returns the name if it can be one.
 
     Raises:
         UsageError: It holds other characters, starts with a dot, or looks like a shortened digest.
     """
-    if not NAME.fullmatch(name) or SHORT_DIGEST.fullmatch(name.lower()):
+    if not is_name(name):
         raise UsageError(
             f"{name!r} cannot be the name of a bundle",
             hint="use letters, digits, `.`, `_` and `-`, no dot first, and not 8 or more hex digits alone",

@@ -19,6 +19,7 @@ from raybundle.publish.layout import (
     STORE_KEY,
     check_name,
     get_soon,
+    is_name,
     move_key,
     name_key,
     read_object,
@@ -167,7 +168,7 @@ def all_names(store: Store) -> dict[Digest, list[Named]]:
     """Returns the versions of all names, by bundle."""
     keys = store.keys("names/")
     found: dict[Digest, list[Named]] = {}
-    for name in sorted({key.split("/")[1] for key in keys}):
+    for name in sorted(filter(is_name, {key.split("/")[1] for key in keys})):
         known = _history(name, keys)
         now = _pointed(store, name, known)
         for each in _read_all(partial(_whole_version, store, name), known.versions):

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from raybundle.errors import ObjectMissingError, UsageError
 from raybundle.formats.canonical import read_digest
 from raybundle.model import Digest
-from raybundle.publish.layout import NAME, SHORT_DIGEST, check_name, manifest_key, read_object, run_key_in
+from raybundle.publish.layout import (
+    NAME,
+    SHORT_DIGEST,
+    bundle_of,
+    check_name,
+    manifest_key,
+    read_object,
+    run_key_in,
+)
 from raybundle.publish.names import (
     HEX_DIGEST,
     NUMBER,
@@ -94,7 +102,7 @@ def find_digests(store: Store, hex_prefix: str) -> list[Digest]:
         digest = Digest(f"sha256:{hex_prefix}")
         return [digest] if store.size(manifest_key(digest)) is not None else []
     keys = store.keys(f"bundles/{hex_prefix}")
-    return [Digest(f"sha256:{key.split('/')[1]}") for key in keys if key.endswith("/manifest.json")]
+    return [digest for digest in map(bundle_of, keys) if digest is not None]
 
 
 def find_run(store: Store, run_id: str) -> str | None:

@@ -70,6 +70,22 @@ def test_a_name_leads_to_what_was_recorded_last_also_if_it_is_an_earlier_version
     assert history(store, "train") == ((1, 2, 3), (1, 2, 3))
 
 
+def test_what_others_put_beside_bundles_and_names_is_neither(store: Store) -> None:
+    record_name(store, "train", A)
+    version, manifest = store.get("names/train/1.json"), store.get(manifest_key(A))
+    for folder in ("my copy", "deadbeef01", "train~"):
+        store.put_new(f"names/{folder}/1.json", version)
+    for folder in (f"{'a' * 64}.bak", "a" * 63, f"{'a' * 64}/old", "README"):
+        store.put_new(f"bundles/{folder}/manifest.json", manifest)
+
+    listed = list_bundles(store)
+
+    assert [(each.digest, [name.name for name in each.names]) for each in listed] == [
+        (A, ["train"]), (B, []), (C, []),
+    ]  # fmt: skip
+    assert look_up(store, "aaaaaaaa") == A
+
+
 @pytest.mark.slow
 def test_eight_processes_that_record_one_name_get_different_versions_and_none_is_lost(
     place: tuple[str, dict[str, str]], store: Store
