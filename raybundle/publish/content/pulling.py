@@ -153,7 +153,7 @@ def _filled(directory: Path) -> Iterator[Path]:
             undo.callback(shutil.rmtree, hidden, ignore_errors=True)
             yield hidden
             for entry in sorted(hidden.iterdir()):
-                undo.callback(shutil.rmtree, directory / entry.name, ignore_errors=True)
+                undo.callback(_take_back, entry, directory / entry.name)
                 entry.rename(directory / entry.name)
         except OSError as error:
             raise BundleError(
@@ -176,6 +176,12 @@ def _make(directory: Path, undo: ExitStack) -> None:
         raise UsageError(f"{directory} is not a directory", hint="name a new one, or an empty one") from error
     if entries:
         raise UsageError(f"{directory} is not empty", hint="name a new directory, or an empty one")
+
+
+def _take_back(hidden: Path, moved: Path) -> None:
+    """Removes an entry that was moved up. What another process has put in its place meanwhile stays."""
+    if not hidden.exists():
+        shutil.rmtree(moved, ignore_errors=True)
 
 
 def _remove_empty(directory: Path) -> None:

@@ -7,11 +7,11 @@ import os
 import signal
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from raybundle.errors import DigestMismatchError, ObjectMissingError, RaybundleError, UsageError
+from raybundle.errors import BundleError, DigestMismatchError, ObjectMissingError, RaybundleError, UsageError
 from raybundle.publish.bundles import build, find_bundle
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.pulling import pull_stored
@@ -23,6 +23,7 @@ from tests.support.store_damage import DAMAGES, damage
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from raybundle.cache.documents import Cache
@@ -86,6 +87,37 @@ def test_a_damaged_object_is_named_and_nothing_is_left(  # noqa: PLR0917 - three
         assert isinstance(refused.value, ObjectMissingError if kind == "deleted" else DigestMismatchError)
     assert not (tmp_path / "new").exists()
     assert not list((tmp_path / "empty").iterdir())
+
+
+class Meanwhile:
+    """A store during whose first transfer something happens; everything else is delegated."""
+
+    def __init__(self, store: Store, happens: Callable[[], object]) -> None:
+        self._store = store
+        self._happens = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
+        self._happens()
+        return self._store.pieces(key, start)
+
+
+def test_what_another_process_puts_there_meanwhile_stays(
+    tmp_path: Path, store: Store, stored: Stored, cache: Cache
+) -> None:
+    mine = tmp_path / "out/layers/mine.txt"
+
+    def write() -> None:
+        mine.parent.mkdir(exist_ok=True)
+        mine.write_text("not to be lost")
+
+    with pytest.raises(BundleError, match=r"cannot write .*layers: "):
+        unpack(cast("Store", Meanwhile(store, write)), stored, cache, tmp_path / "out")
+
+    assert contents(tmp_path / "out") == {"layers/mine.txt": b"not to be lost"}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["layers"]
 
 
 @pytest.mark.slow
