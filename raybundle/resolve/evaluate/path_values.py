@@ -11,12 +11,12 @@ import re
 from dataclasses import dataclass, field
 from glob import glob
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from raybundle.resolve.evaluate.chains import split_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 Value = Union[str, int, PurePath, "list[Value]", "dict[str, Value]"]
 
@@ -105,46 +105,74 @@ class Scope:
             case _:
                 return ""
 
-    def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
+    def value(self, node: ast.expr) -> Value:
         """Returns what `node` evaluates to.
 
         Raises:
             CannotEvaluateError: only the running program knows.
         """
+        evaluate = self.forms.get(type(node))
+        if evaluate is None:
+            raise CannotEvaluateError
+        return evaluate(self, node)
+
+    def _constant(self, node: ast.Constant) -> Value:
+        if isinstance(node.value, (str, int)):
+            return node.value
+        raise CannotEvaluateError
+
+    def _name(self, node: ast.Name) -> Value:
+        if node.id in self.names:
+            return self.names[node.id]
+        raise CannotEvaluateError
+
+    def _negative(self, node: ast.UnaryOp) -> Value:
         match node:
-            case ast.Constant(value=str() | int() as value):
-                return value
             case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(value))):
                 return -value
-            case ast.Name(id=name) if name in self.names:
-                return self.names[name]
-            case ast.List(elts=elements) | ast.Tuple(elts=elements):
-                return [value for each in elements for value in self._element(each)]
-            case ast.ListComp(elt=part, generators=[each]) | ast.GeneratorExp(elt=part, generators=[each]):
-                return self._of_each(each, part)
-            case ast.Dict(keys=keys, values=values) if None not in keys:
-                pairs = zip(keys, values, strict=True)
-                return {str(self.value(key)): self.value(value) for key, value in pairs if key is not None}
-            case ast.JoinedStr(values=parts):
-                return "".join(str(self.value(each)) for each in parts)
-            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
-                return self.value(value)
-            case ast.BinOp(left=left, op=op, right=right):
-                return combined(op, self.value(left), self.value(right))
-            case ast.Attribute():
-                return self._attribute(node)
+            case _:
+                raise CannotEvaluateError
+
+    def _list(self, node: ast.List | ast.Tuple) -> Value:
+        return [value for each in node.elts for value in self._element(each)]
+
+    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Value:
+        if len(node.generators) != 1:
+            raise CannotEvaluateError
+        return self._of_each(node.generators[0], node.elt)
+
+    def _dictionary(self, node: ast.Dict) -> Value:
+        if None in node.keys:
+            raise CannotEvaluateError
+        pairs = zip(node.keys, node.values, strict=True)
+        return {str(self.value(key)): self.value(value) for key, value in pairs if key is not None}
+
+    def _joined_text(self, node: ast.JoinedStr) -> Value:
+        return "".join(str(self.value(each)) for each in node.values)
+
+    def _formatted_value(self, node: ast.FormattedValue) -> Value:
+        if node.conversion != -1 or node.format_spec is not None:
+            raise CannotEvaluateError
+        return self.value(node.value)
+
+    def _operation(self, node: ast.BinOp) -> Value:
+        return combined(node.op, self.value(node.left), self.value(node.right))
+
+    def _subscript(self, node: ast.Subscript) -> Value:
+        match node:
             case ast.Subscript(value=ast.Attribute(value=path, attr="parents"), slice=index):
                 return _parent_at(self._path(path), self.value(index))
             case ast.Subscript() if FIRST in self.names and ast.unparse(node) == FIRST:
                 return self.names[FIRST]
             case ast.Subscript(value=values, slice=ast.Slice(lower=None, upper=ast.expr() as end, step=None)):
                 return self.list_of(values)[: self.integer(end)]
-            case ast.Subscript(value=values, slice=index):
-                return _item_at(self.list_of(values), self.value(index))
-            case ast.Call(func=function, args=arguments, keywords=[]):
-                return self._function(function, [self.value(each) for each in arguments])
             case _:
-                raise CannotEvaluateError
+                return _item_at(self.list_of(node.value), self.value(node.slice))
+
+    def _call(self, node: ast.Call) -> Value:
+        if node.keywords:
+            raise CannotEvaluateError
+        return self._function(node.func, [self.value(each) for each in node.args])
 
     def _of_each(self, loop: ast.comprehension, part: ast.expr) -> list[Value]:
         """Returns the values of `part` in a loop over a known list."""
@@ -163,10 +191,9 @@ class Scope:
         return self.list_of(node.value) if isinstance(node, ast.Starred) else [self.value(node)]
 
     def _attribute(self, node: ast.Attribute) -> Value:
-        constants = {"os.pardir": os.pardir, "os.curdir": os.curdir, "os.sep": os.sep, "os.path.sep": os.sep}
         dotted = self.dotted(node)
-        if dotted in constants:
-            return constants[dotted]
+        if dotted in _CONSTANTS:
+            return _CONSTANTS[dotted]
         if self.version and dotted == "sys.version_info":
             return Version(self.version)
         if self.version and dotted.startswith("sys.version_info.m"):
@@ -185,7 +212,7 @@ class Scope:
             case _, ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), _:
                 return _formatted(form, arguments)
             case dotted, _, _:
-                known = self._known_functions().get(dotted)
+                known = self._known_function(dotted)
         if known is None and isinstance(function, ast.Attribute):
             if function.attr in _SPLITS and isinstance(text := self.value(function.value), str):
                 return _split(text, function.attr, arguments)
@@ -197,24 +224,22 @@ class Scope:
         except (TypeError, ValueError) as error:
             raise CannotEvaluateError from error
 
-    def _known_functions(self) -> dict[str, Callable[..., Value]]:
-        return {
-            "os.path.join": lambda *parts: os.path.join(*map(str, parts)),
-            "os.path.dirname": lambda path: os.path.dirname(str(path)),
-            "os.path.basename": lambda path: os.path.basename(str(path)),
-            "os.path.split": lambda path: list(os.path.split(str(path))),
-            "os.path.normpath": lambda path: os.path.normpath(str(path)),
-            "os.path.abspath": lambda path: os.path.normpath(self.absolute(path)),
-            "os.path.realpath": self._real,
-            "os.getcwd": self._directory,
-            "os.listdir": lambda path: [each.name for each in self._directories(str(path), "*")],
-            "glob.glob": lambda form: [*map(str, self._directories("", str(form)))],
-            "os.fspath": str,
-            "str": str,
-            "pathlib.Path": PurePath,
-            "pathlib.PurePath": PurePath,
-            "pathlib.Path.cwd": lambda: PurePath(self._directory()),
-        }
+    def _known_function(self, dotted: str) -> Callable[..., Value] | None:
+        match dotted:
+            case "os.path.abspath":
+                return lambda path: os.path.normpath(self.absolute(path))
+            case "os.path.realpath":
+                return self._real
+            case "os.getcwd":
+                return self._directory
+            case "pathlib.Path.cwd":
+                return lambda: PurePath(self._directory())
+            case "os.listdir":
+                return lambda path: [each.name for each in self._directories(str(path), "*")]
+            case "glob.glob":
+                return lambda form: [*map(str, self._directories("", str(form)))]
+            case _:
+                return _FUNCTIONS.get(dotted)
 
     def absolute(self, path: str | PurePath) -> str:
         """Returns `path` from the current directory on, with links and `..`."""
@@ -262,6 +287,38 @@ class Scope:
             raise CannotEvaluateError
         return value
 
+    forms: ClassVar[Mapping[type[ast.expr], Callable[[Any, Any], Value]]] = {
+        ast.Constant: _constant,
+        ast.Name: _name,
+        ast.UnaryOp: _negative,
+        ast.List: _list,
+        ast.Tuple: _list,
+        ast.ListComp: _comprehension,
+        ast.GeneratorExp: _comprehension,
+        ast.Dict: _dictionary,
+        ast.JoinedStr: _joined_text,
+        ast.FormattedValue: _formatted_value,
+        ast.BinOp: _operation,
+        ast.Attribute: _attribute,
+        ast.Subscript: _subscript,
+        ast.Call: _call,
+    }
+    """How each form of expression is evaluated. A `match` over all takes longer than most evaluations."""
+
+
+_CONSTANTS = {"os.pardir": os.pardir, "os.curdir": os.curdir, "os.sep": os.sep, "os.path.sep": os.sep}
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "os.path.join": lambda *parts: os.path.join(*map(str, parts)),
+    "os.path.dirname": lambda path: os.path.dirname(str(path)),
+    "os.path.basename": lambda path: os.path.basename(str(path)),
+    "os.path.split": lambda path: list(os.path.split(str(path))),
+    "os.path.normpath": lambda path: os.path.normpath(str(path)),
+    "os.fspath": str,
+    "str": str,
+    "pathlib.Path": PurePath,
+    "pathlib.PurePath": PurePath,
+}
+"""Functions whose value depends on their arguments alone."""
 
 _SPLITS = frozenset({"split", "rsplit", "partition", "rpartition"})
 

@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from raybundle.resolve.evaluate.calls import argument_of
 from raybundle.resolve.evaluate.chains import last_name
@@ -18,7 +18,7 @@ from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_values import CannotEvaluateError, Scope, combined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from raybundle.resolve.evaluate.path_values import Value
 
@@ -126,48 +126,69 @@ class SymbolicScope(Scope):
         self._met.append(number)
         return self._asked[place] if place < len(self._asked) else 0
 
-    def value(self, node: ast.expr) -> Value:  # noqa: C901, PLR0912 - one case per form of expression
-        """Returns what `node` evaluates to, as `Scope` does."""
+    def _name(self, node: ast.Name) -> Value:
+        if self.others.get(node.id):
+            return self._one_of(self.ways_of(node.id))
+        # Slots make a new class, which `super()` does not find.
+        return super(SymbolicScope, self)._name(node)
+
+    def _alternative(self, node: ast.IfExp) -> Value:
+        return self.value([node.body, node.orelse][self._choice(2)])
+
+    def _first_true(self, node: ast.BoolOp) -> Value:
+        if not isinstance(node.op, ast.Or):
+            raise CannotEvaluateError
+        return self.value(node.values[self._choice(len(node.values))])
+
+    def _renamed(self, node: ast.NamedExpr) -> Value:
+        return self.value(node.value)
+
+    def _subscript(self, node: ast.Subscript) -> Value:
         if self._is_own_file(node):
-            return self.value(ast.Name("__file__"))
+            return self.value(_OWN)
+        return self._item(node, node.value, node.slice)
+
+    def _attribute(self, node: ast.Attribute) -> Value:
+        if self._is_own_file(node):
+            return self.value(_OWN)
+        try:
+            return super(SymbolicScope, self)._attribute(node)
+        except CannotEvaluateError:
+            if node.attr not in self.members:
+                raise
+            return self._one_of(self.members[node.attr])
+
+    def _formatted_value(self, node: ast.FormattedValue) -> Value:
+        return self._text(node.value)
+
+    def _operation(self, node: ast.BinOp) -> Value:
+        if isinstance(node.op, (ast.Div, ast.Add, ast.Mod)):
+            return self._joined(self.value(node.left), node.op, node.right)
+        return super(SymbolicScope, self)._operation(node)
+
+    def _call(self, node: ast.Call) -> Value:
+        dotted = self.dotted(node.func)
+        if dotted in _FILE_OF:
+            return self.value(_OWN)
         match node:
-            case ast.Name(id=name) if self.others.get(name):
-                return self._one_of(self.ways_of(name))
-            case ast.IfExp(body=one, orelse=other):
-                return self.value([one, other][self._choice(2)])
-            case ast.BoolOp(op=ast.Or(), values=values):
-                return self.value(values[self._choice(len(values))])
-            case ast.NamedExpr(value=value):
-                return self.value(value)
-            case ast.Subscript(value=table, slice=index):
-                return self._item(node, table, index)
             case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *default]):
                 return self._default(node, table, key, default)
-            case ast.Call(func=function, args=[_, default]) if self.dotted(function) == "os.getenv":
+            case ast.Call(args=[_, default]) if dotted == "os.getenv":
                 return self.value(default)
             case ast.Call(func=function) if last_name(function) in _DEFAULTS and (node.args or node.keywords):
                 return self.value(argument_of(node, 0, "default") or ast.Name(""))
             case ast.Call(func=ast.Name(id=name)) if name in self.functions and self._depth < _DEPTH:
                 return self._returned(self.functions[name], node)
-            case ast.Attribute(attr=name) if name in self.members:
-                return self._member(node)
-            case ast.FormattedValue(value=inner):
-                return self._text(inner)
-            case ast.BinOp(left=left, op=ast.Div() | ast.Add() | ast.Mod() as op, right=right):
-                return self._joined(self.value(left), op, right)
-            case ast.Call(func=ast.Attribute(value=receiver, attr=method), args=arguments) if (
-                method in _METHODS
-            ):
-                return self._called(node, receiver, method, arguments)
-            case ast.Call(func=function, args=parts) if parts and self.dotted(function) == "os.path.join":
+            case ast.Call(func=ast.Attribute(value=receiver, attr=method)) if method in _METHODS:
+                return self._called(node, receiver, method, node.args)
+            case ast.Call(args=[_, *_] as parts) if dotted == "os.path.join":
                 return self._path_of(parts)
-            case ast.Call(func=function, args=[_, _, *_] as parts) if self.dotted(function) == "pathlib.Path":
+            case ast.Call(args=[_, _, *_] as parts) if dotted == "pathlib.Path":
                 return PurePath(self._path_of(parts))
             case _:
-                # Slots make a new class, which `super()` does not find.
-                return super(SymbolicScope, self).value(node)
+                return super(SymbolicScope, self)._call(node)
 
-    def _is_own_file(self, node: ast.expr) -> bool:
+    def _is_own_file(self, node: ast.Subscript | ast.Attribute) -> bool:
         """Returns whether an expression means the file of the source, or the script that runs."""
         match node:
             case ast.Subscript(value=ast.Call(func=ast.Name(id="globals")), slice=ast.Constant(value=name)):
@@ -180,19 +201,17 @@ class SymbolicScope(Scope):
                 return self.dotted(modules) == "sys.modules"
             case ast.Attribute(value=ast.Subscript(value=ast.Call(func=function)), attr="filename"):
                 return self.dotted(function) == "inspect.stack"
-            case ast.Attribute():
-                return node.attr == "co_filename" or self.dotted(node) in _OWN_FILE
-            case ast.Call(func=function):
-                return self.dotted(function) in _FILE_OF
+            case ast.Attribute(attr=attribute) if attribute in _OF_FILES:
+                return attribute == "co_filename" or self.dotted(node) in _OWN_FILE
             case _:
                 return False
 
-    def _item(self, node: ast.expr, table: ast.expr, index: ast.expr) -> Value:
+    def _item(self, node: ast.Subscript | ast.Call, table: ast.expr, index: ast.expr) -> Value:
         """Returns an item of a table; any of its items if the key is not known."""
         if isinstance(index, ast.Constant) and index.value == 0 and self.dotted(table) == "sys.path":
-            return os.path.dirname(str(self.value(ast.Name("__file__"))))
+            return os.path.dirname(str(self.value(_OWN)))
         if isinstance(table, ast.Attribute) and table.attr == "parents":
-            return Scope.value(self, node)
+            return Scope.forms[type(node)](self, node)
         values = self.value(table)
         if not isinstance(values, (dict, list)):
             raise CannotEvaluateError
@@ -208,17 +227,11 @@ class SymbolicScope(Scope):
             case _:
                 return self._one_of([*values.values()] if isinstance(values, dict) else values)
 
-    def _default(self, node: ast.expr, table: ast.expr, key: ast.expr, default: list[ast.expr]) -> Value:
+    def _default(self, node: ast.Call, table: ast.expr, key: ast.expr, default: list[ast.expr]) -> Value:
         """Returns what `table.get(key, default)` may be. Of the environment, only the default is known."""
         if default and (self.dotted(table) == "os.environ" or self._choice(2)):
             return self.value(default[0])
         return self._item(node, table, key)
-
-    def _member(self, node: ast.Attribute) -> Value:
-        try:
-            return Scope.value(self, node)
-        except CannotEvaluateError:
-            return self._one_of(self.members[node.attr])
 
     def _joined(self, left: Value, op: ast.operator, right: ast.expr) -> Value:
         match left, op:
@@ -250,7 +263,7 @@ class SymbolicScope(Scope):
             case "resolve" | "absolute" | "expanduser", PurePath() as path, _:
                 return PurePath(self._real(path)) if HERE in str(path) else path
             case _:
-                return super(SymbolicScope, self).value(node)
+                return super(SymbolicScope, self)._call(node)
 
     def _path_of(self, parts: list[ast.expr]) -> str:
         first = parts[0] if isinstance(parts[0], ast.Starred) else None
@@ -313,7 +326,23 @@ class SymbolicScope(Scope):
     def _real(self, path: str | PurePath) -> str:
         return os.path.normpath(self.absolute(path))
 
+    forms: ClassVar[Mapping[type[ast.expr], Callable[[Any, Any], Value]]] = {
+        **Scope.forms,
+        ast.Name: _name,
+        ast.IfExp: _alternative,
+        ast.BoolOp: _first_true,
+        ast.NamedExpr: _renamed,
+        ast.Subscript: _subscript,
+        ast.Attribute: _attribute,
+        ast.FormattedValue: _formatted_value,
+        ast.BinOp: _operation,
+        ast.Call: _call,
+    }
 
+
+_OWN = ast.Name("__file__")
+_OF_FILES = frozenset({"__file__", "co_filename", "origin"})
+"""Attributes whose value may be the file of the source."""
 _OWN_FILE = frozenset({"__main__.__file__", "__spec__.origin"})
 _FILE_OF = frozenset({"inspect.getfile", "inspect.getsourcefile", "inspect.getabsfile"})
 """Calls that are given something of the source itself, as far as a path is made of what they return."""
