@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from raybundle.errors import BundleError
 from raybundle.resolve.evaluate.conditions import decide
 from raybundle.resolve.evaluate.constants import with_constants
-from raybundle.resolve.evaluate.parsing import parse
+from raybundle.resolve.evaluate.parsing import parse, words_in
 from raybundle.resolve.scan.comments import MARK, read_comments
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def find_mentions(module: Module, source: bytes, name: str, environment: Environ
         return
     package = _package_of(module)
     ignored = read_comments(source).ignored
-    for node, left_out in _nodes(tree, with_constants(tree, source, environment)):
+    for node, left_out in _nodes(tree, with_constants(tree, source, words_in(source), environment)):
         why: _Left = ("ignored", "") if node.lineno in ignored else left_out
         if isinstance(node, ast.Constant):
             if _means(str(node.value), name, strictly=why is None):

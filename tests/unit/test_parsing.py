@@ -10,7 +10,7 @@ import pytest
 import raybundle
 from raybundle.resolve.evaluate.constants import _OWN_CHECKING
 from raybundle.resolve.evaluate.loading import _REWIRES, rewiring_lines
-from raybundle.resolve.evaluate.parsing import children, walk
+from raybundle.resolve.evaluate.parsing import children, walk, words_in
 from raybundle.resolve.scan.references import _PARTS, _is_of_interest
 
 LEFT_OUT = (ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop, ast.type_ignore)
@@ -100,7 +100,7 @@ def test_a_search_for_plain_bytes_finds_what_the_form_describes() -> None:
         (before, after) for before in (b"", b"x", b" ", b"'", b".") for after in (b"", b"\n", b"x", b"'")
     ]
     for source in (before + piece + after for piece in pieces for before, after in places):
-        assert _is_of_interest(source) == bool(COMMANDS.search(source))
-        assert bool(_PARTS.search(source)) == bool(PARTS.search(source))
+        assert _is_of_interest(source, words_in(source)) == bool(COMMANDS.search(source))
+        assert any(each.search(source) for each in _PARTS) == bool(PARTS.search(source))
         assert any(each.search(source) for each in _OWN_CHECKING) == bool(CHECKING.search(source))
-        assert bool(rewiring_lines(source)) == bool(_REWIRES.search(source))
+        assert bool(rewiring_lines(source, words_in(source))) == bool(_REWIRES.search(source))

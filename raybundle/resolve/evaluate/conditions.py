@@ -107,9 +107,9 @@ def mode_of(test: ast.expr) -> tuple[Mode, Mode]:
             return "", ""
 
 
-def may_ask_for_module(source: bytes) -> bool:
+def may_ask_for_module(words: bytes) -> bool:
     """Returns whether a source has any of the words that `asks_for_module` looks for."""
-    return any(word in source for word in _ASKING)
+    return any(word in words for word in _ASKING)
 
 
 def asks_for_module(test: ast.expr) -> bool:

@@ -32,18 +32,19 @@ three searches are many times as fast as one for all of them."""
 _SWITCH = re.compile(rb"^[ \t]*(\w+\.TYPE_CHECKING\s*=(?!=)[^\n#]*)", re.MULTILINE)
 _TYPING = frozenset({"typing", "typing_extensions"})
 """Modules whose `TYPE_CHECKING` is false."""
-_WORDS = (b"platform", b"version_info", b"import os", b"from os", b"implementation", b"MYPY")
+_WORDS = (b"platform", b"version_info", b"implementation", b"MYPY")
+_OF_OS = (b"import os", b"from os")
 """Every source that asks a question about the target contains one of these."""
 _MYPY = "MYPY"
 """A name that mypy takes for true; it is false in every run."""
 _MODULES = frozenset(question.partition(".")[0] for question in QUESTIONS)
 
 
-def with_constants(tree: ast.Module, source: bytes, environment: Environment) -> Environment:
+def with_constants(tree: ast.Module, source: bytes, words: bytes, environment: Environment) -> Environment:
     """Returns an environment that also knows the variables that a source sets once, at its top level."""
-    if _CHECKING.encode() in source and any(form.search(source) for form in _OWN_CHECKING):
+    if _CHECKING.encode() in words and any(form.search(source) for form in _OWN_CHECKING):
         environment = replace(environment, constants=dict(_checking(tree, environment)))
-    if not any(word in source for word in _WORDS):
+    if not any(word in words for word in _WORDS) and not any(each in source for each in _OF_OS):
         return environment
     found: dict[str, Any] = {}
     growing = replace(environment, constants=found)

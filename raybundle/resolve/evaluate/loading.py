@@ -29,7 +29,7 @@ _REWIRES = re.compile(
     rb"|\bmodules\[[^\n]*\]\s*=[^=]|\bmodules\.(?:setdefault|update)\b"
     rb"|\bPYTHONPATH\b"
 )
-_REWIRING = (b"__path__", b"modules[", b"modules.", b"PYTHONPATH")
+_REWIRING = (b"__path__", b"modules", b"PYTHONPATH")
 """One of them is in each match: looking for plain bytes is many times as fast."""
 _STARTS = re.compile(rb"['\"\s]-m['\"\s]")
 """Stands in a source that starts a module in a process of its own."""
@@ -63,10 +63,10 @@ class Loaded:
     """Directories in which its child processes look for modules."""
 
 
-def rewiring_lines(source: bytes) -> set[int]:
+def rewiring_lines(source: bytes, words: bytes) -> set[int]:
     """Returns the lines of a source that may change `__path__`, `sys.modules`, or the path of a child."""
-    forms = [_REWIRES] if any(word in source for word in _REWIRING) else []
-    forms += [_IN_DIRECTORY] if b"cwd" in source and _STARTS.search(source) else []
+    forms = [_REWIRES] if any(word in words for word in _REWIRING) else []
+    forms += [_IN_DIRECTORY] if b"cwd" in words and _STARTS.search(source) else []
     return {source.count(b"\n", 0, found.start()) + 1 for each in forms for found in each.finditer(source)}
 
 

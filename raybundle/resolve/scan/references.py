@@ -80,35 +80,40 @@ LAST_NAMES = frozenset(
     {*(name.rpartition(".")[2] for name in (*_TAKES, *_CODE, *_EXAMPLES, *_EXECUTES)), *_METHODS, *_RUNS}
 )
 """Attributes that a call of interest ends with."""
-_PARTS = re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]|\{\w+\}\.\w|\.(?<=\w\.)\{")
-"""Stands in a source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`."""
+_PARTS = (
+    re.compile(rb"\.\{(?<=\w\.\{)"),
+    re.compile(rb"\{\w+\}\.\w"),
+    re.compile(rb"['\"][\w!/:]*\.[\w.:]*[ ]?['\"]"),
+)
+"""One of them is in each source that puts a dotted name together: `PACKAGE + ".views"`, `f"{PACKAGE}.views"`.
+Three searches, each for what it begins with, take a third of the time of one."""
 _OF_INTEREST = {
     word: re.compile(form)
     for word, form in (
         *IN_SOURCE.items(),
-        (b"pytest.main", rb"\bpytest\.main\b"),
-        (b".discover(", rb"\.discover\("),
-        (b"-m", rb"-m(?<=['\"]-m)['\"]"),
-        (b"-c", rb"-c(?<=['\"]-c)['\"]"),
+        (b"pytest", rb"\bpytest\.main\b"),
+        (b"discover", rb"\.discover\("),
+        (b" m ", rb"-m(?<=['\"]-m)['\"]"),
+        (b" c ", rb"-c(?<=['\"]-c)['\"]"),
         (b"_target_", rb"['\"]_target_['\"]"),
-        (b"()", rb"\(\)(?<=['\"]\(\))['\"]"),
-        (b"sys.executable", rb"sys\.executable"),
+        (b"", rb"\(\)(?<=['\"]\(\))['\"]"),
+        (b"executable", rb"sys\.executable"),
         (b"python", rb"python(?<!\wpython)[\d.]* "),
         (b"_MODULE", rb"_MODULE(?:(?<=SETTINGS_MODULE)|(?<=CONFIG_MODULE)|S)\b"),
         (b"URLCONF", rb"URLCONF\b"),
         (b"INSTALLED_APPS", rb"\bINSTALLED_APPS\b"),
         (b"_PLUGINS", rb"_PLUGINS\b"),
         (b"_EXTENSIONS", rb"_EXTENSIONS\b"),
-        (b"pkg://", rb"['\"]pkg://"),
-        (b"module://", rb"['\"]module://"),
+        (b"pkg", rb"['\"]pkg://"),
+        (b"module", rb"['\"]module://"),
         (b"elery", rb"\b[Cc]elery\b"),
         (b"broker_url", rb"\bbroker_url\b"),
         (b"beat_schedule", rb"\bbeat_schedule\b"),
         (b"CELERY_", rb"\bCELERY_"),
     )
 }
-"""Stand in a source that gives commands, settings or configurations as text, by a word in each. A search for
-plain bytes is many times as fast as one for all forms."""
+"""Stand in a source that gives commands, settings or configurations as text, by what its words have then. A
+search for these is many times as fast as one for all forms."""
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
 _SETTINGS = (b"SETTINGS_MODULE", b"CONFIG_MODULE", b"URLCONF", *(each.encode() for each in LISTS))
@@ -143,7 +148,7 @@ class References:
     found: list[Import] = field(default_factory=list)
     unknown: list[UnknownImport] = field(default_factory=list)
 
-    def run(self, source: bytes) -> Commands:
+    def run(self, source: bytes, words: bytes) -> Commands:
         """Fills `found` and `unknown`, and returns the commands.
 
         They know these references, but not the reverse: a tree in a cycle would wait for the collector.
@@ -153,24 +158,24 @@ class References:
         )
         for call, guard in self.calls.with_meaning():
             self._call(call, guard)
-        self._configure(source, commands)
+        self._configure(source, words, commands)
         parts: set[int] = set()
         tags = _TAG.encode() in source
-        for node in self.names.of(_COMPOSED) if _PARTS.search(source) else ():
+        for node in self.names.of(_COMPOSED) if any(each.search(source) for each in _PARTS) else ():
             if not isinstance(node, ast.BinOp) or type(node.op) in _COMPOSING:
                 self._composed(node, is_part=id(node) in parts)
             if tags:
                 parts.update(map(id, children(node)))
         return commands
 
-    def _configure(self, source: bytes, commands: Commands) -> None:
+    def _configure(self, source: bytes, words: bytes, commands: Commands) -> None:
         """Takes what lists, calls, tables and settings of a source name, if it has any word of them."""
-        logs = any(word in source for word in _LOGS)
-        if not logs and not _is_of_interest(source):
+        logs = any(word in words for word in _LOGS)
+        if not logs and not _is_of_interest(source, words):
             return
         keys = {_TARGET, *(_LOGGED if logs else ())}
         lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
-        sets = bool(lists) or any(word in source for word in _SETTINGS)
+        sets = bool(lists) or any(word in words for word in _SETTINGS)
         kinds = _CONFIGURING if sets else _COMMANDING
         for node in self.names.of(kinds | {ast.Constant} if _HAS_SCHEME.search(source) else kinds):
             self._configured(node, keys, commands)
@@ -336,8 +341,8 @@ def _option(name: str, value: ast.expr | None) -> list[ast.expr]:
     return [ast.Constant(name), value] if value is not None else []
 
 
-def _is_of_interest(source: bytes) -> bool:
-    return any(word in source and form.search(source) for word, form in _OF_INTEREST.items())
+def _is_of_interest(source: bytes, words: bytes) -> bool:
+    return any(word in words and form.search(source) for word, form in _OF_INTEREST.items())
 
 
 def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

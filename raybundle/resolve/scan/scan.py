@@ -16,7 +16,7 @@ from raybundle.resolve.evaluate.files.named_paths import find_files
 from raybundle.resolve.evaluate.files.reading import paths_read_in
 from raybundle.resolve.evaluate.loading import rewiring_lines
 from raybundle.resolve.evaluate.name_values import NameValues
-from raybundle.resolve.evaluate.parsing import parse, walk
+from raybundle.resolve.evaluate.parsing import parse, walk, words_in
 from raybundle.resolve.facts import (
     Facts,
     Guard,
@@ -76,20 +76,21 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         BundleError: the source is not Python; with file and line.
     """
     tree, is_package = parse(source, file), file.endswith(("__init__.py", "__init__.pyi"))
-    constants, asks = with_constants(tree, source, environment), may_ask_for_module(source)
+    words = words_in(source)
+    constants, asks = with_constants(tree, source, words, environment), may_ask_for_module(words)
     swept = sweep(tree, constants, dotted_literals(source), may_ask=asks)
     dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
     dynamic.run(source)
-    if may_be_passed_on(source, swept.calls):
+    if may_be_passed_on(source, words, swept.calls):
         dynamic.follow_aliases()
     references = References(swept.calls, dynamic.names)
-    commands, (started, of_children) = references.run(source), children(source, dynamic.names)
-    lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(source) else []
+    commands, (started, of_children) = references.run(source, words), children(source, words, dynamic.names)
+    lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(words) else []
     tables = [*settings_lists(tree, source), *references.found, *lazy, *_pickles_in(tree, source)]
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
-    paths, opened = find_files(tree, source, file.rpartition("/")[2], paths_read_in(swept.calls))
+    paths, opened = find_files(tree, source, words, file.rpartition("/")[2], paths_read_in(swept.calls))
     named = tuple(each for each in (*paths, *commands.scripts) if each.path not in commands.written)
     unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
     unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
@@ -103,7 +104,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         remarks=(*remarks, *of_children, *sorted(commands.remarks)),
         configs=config_names(source),
         installs=installed_by(remarks, tree),
-        rewires=tuple(sorted(rewiring_lines(source))),
+        rewires=tuple(sorted(rewiring_lines(source, words))),
         named=named,
         opened=opened,
         loaders=tuple(loaders(tree, dynamic)),

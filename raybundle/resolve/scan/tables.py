@@ -160,9 +160,9 @@ def _of_package(call: ast.Call, package: Text, related: str) -> Import | Unknown
     return Import(call.lineno, ModuleText(name, is_listed=True) if package.whole else Pattern(name))
 
 
-def may_be_lazy(source: bytes) -> bool:
+def may_be_lazy(words: bytes) -> bool:
     """Returns whether a source has any of the words that `lazy_tables` looks for."""
-    return b"__getattr__" in source or b"attach" in source or b"LazyModule" in source
+    return b"__getattr__" in words or b"attach" in words or b"LazyModule" in words
 
 
 def lazy_tables(tree: ast.Module, *, is_package: bool) -> Iterator[Import]:

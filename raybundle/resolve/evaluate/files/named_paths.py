@@ -72,19 +72,32 @@ _MAKING = re.compile(
 """Begin with the bracket and look back from there, so that the search goes from bracket to bracket."""
 _GLOBAL = re.compile(rb"global ([\w, ]+)")
 
-_NAMES = (b"__file__", b"dotenv", b"chdir(", b"Option(", b"Argument(", b"environ[", b"ynaconf")
-_OPTIONS = (*(each.encode() for each in sorted(DIRECTORIES)), b"dir", b"folder", b"root", b"cwd")
+_FORMS = {
+    b"add_argument": re.compile(rb"type\s*=\s*[\w.]*Path\b"),
+    b"__file__": re.compile(rb"__file__"),
+    b"dotenv": re.compile(rb"dotenv"),
+    b"chdir": re.compile(rb"chdir\("),
+    b"Option": re.compile(rb"Option\("),
+    b"Argument": re.compile(rb"Argument\("),
+    b"environ": re.compile(rb"environ\["),
+    b"ynaconf": re.compile(rb"ynaconf"),
+    **{
+        each.encode(): re.compile(rb"%b['\"]?\s*[=:]" % each.encode())
+        for each in (*sorted(DIRECTORIES), "dir", "folder", "root", "cwd")
+    },
+}
+"""Stand in the lines that name other files, by a word in each source that has such a line."""
 
 
 def find_files(
-    tree: ast.Module, source: bytes, name: str, reads: Mapping[ast.Call, ast.expr]
+    tree: ast.Module, source: bytes, words: bytes, name: str, reads: Mapping[ast.Call, ast.expr]
 ) -> tuple[tuple[Named, ...], tuple[Opened, ...]]:
     """Returns the paths in `source`, a file called `name`, and the files that it reads by unknown names.
 
     Both are sorted by line. What it writes is there for the directory, unless the source makes that itself.
     `reads` has the path that each call reads.
     """
-    lines = sorted([*_lines(source), *(each.lineno for each in reads)])
+    lines = sorted([*_lines(source, words), *(each.lineno for each in reads)])
     if not lines:
         return (), ()
     search = _Search(_rebound(source), lines, Origins(tree), reads)
@@ -103,13 +116,11 @@ def find_files(
     )
 
 
-def _lines(source: bytes) -> list[int]:
+def _lines(source: bytes, words: bytes) -> list[int]:
     """Returns the lines that may name a file, in order. Statements without such a line are skipped."""
     places = [found.start() for form in (_IN_QUOTES, _READING_CALL) for found in form.finditer(source)]
-    words = [rb"type\s*=\s*[\w.]*Path\b"] if b"add_argument" in source else []
-    words += [re.escape(each) for each in _NAMES if each in source]
-    words += [each + rb"['\"]?\s*[=:]" for each in _OPTIONS if each in source]
-    places += [found.start() for each in words for found in re.finditer(each, source)]
+    forms = [form for word, form in _FORMS.items() if word in words]
+    places += [found.start() for form in forms for found in form.finditer(source)]
     places += [found.start() for found in (_MAKING.finditer(source) if places else ())]
     lines, line, position = [], 1, 0
     for place in sorted(places):

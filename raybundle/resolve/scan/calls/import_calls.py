@@ -287,11 +287,11 @@ class DynamicImports:
                 self.given.append(call.lineno)
 
 
-def may_be_passed_on(source: bytes, calls: Calls) -> bool:
+def may_be_passed_on(source: bytes, listed: bytes, calls: Calls) -> bool:
     """Returns whether a source names an importer more often than it imports and calls it; comments count."""
     own = [name for name, targets in calls.bindings.items() if not targets.isdisjoint(IMPORTERS)]
     words = {"import_module", "__import__", *own}
-    if not any(word.encode() in source for word in words):
+    if not any(word.encode() in listed for word in words):
         return False
     named = re.findall(rb"\b(?:" + "|".join(map(re.escape, sorted(words))).encode() + rb")\b", source)
     return len(named) > len(own) + sum(last_name(call.func) in words for call, _ in calls.seen)

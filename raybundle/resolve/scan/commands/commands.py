@@ -62,12 +62,12 @@ LAST_NAMES = frozenset(
 IN_SOURCE = {
     b"subprocess": rb"\bsubprocess\b",
     b"pexpect": rb"\bpexpect\b",
-    b"system(": rb"\bsystem\(",
-    b"popen(": rb"\bpopen\(",
-    b"which(": rb"\bwhich\(",
+    b"system": rb"\bsystem\(",
+    b"popen": rb"\bpopen\(",
+    b"which": rb"\bwhich\(",
     b"exec": rb"exec(?<!\wexec)v?[lpe]*\(",
     b"spawn": rb"spawn(?<!\wspawn)v?[lpe]*\(",
-    b"find_executable(": rb"\bfind_executable\(",
+    b"find_executable": rb"\bfind_executable\(",
 }
 """Stand in a source with such a call, by a word in each."""
 _EXECUTABLE = "sys.executable"

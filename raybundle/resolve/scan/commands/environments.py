@@ -33,7 +33,7 @@ _OF_PYTHON = re.compile(r"sys\.executable|['\"]python[\d.]*\b")
 _KEEPS = re.compile(r"environ|getenv")
 _LONGEST = 60
 _OF_PYTHON_ITSELF = re.compile(rb"sys\.(?:exec_)?(?:executable|prefix)")
-_PATH_OF = b"get_path("
+_PATH_OF = b"get_path"
 _DIRECTORY = re.compile(
     r"(?:dirname|parent|split).*sys\.executable|sys\.executable.*(?:parent|split)|sys\.(?:exec_)?prefix.*\bbin\b"
     r"|get_path\(['\"]scripts['\"]"
@@ -53,15 +53,16 @@ _CHILDREN = frozenset({ast.Call, ast.Assign, ast.Dict})
 _PROGRAMS = frozenset({ast.Call, ast.BinOp, ast.JoinedStr})
 
 
-def children(source: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
+def children(source: bytes, words: bytes, names: NameValues) -> tuple[list[Import], list[Remark]]:
     """Returns the programs that a source takes from beside Python, and what is wrong with its children."""
-    found = list(_beside_python(source, names))
-    return [each for each, _ in found], [*_lost_environments(source, names), *(each for _, each in found)]
+    found = list(_beside_python(source, words, names))
+    lost = _lost_environments(source, words, names)
+    return [each for each, _ in found], [*lost, *(each for _, each in found)]
 
 
-def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
+def _lost_environments(source: bytes, words: bytes, names: NameValues) -> Iterator[Remark]:
     """Yields each environment of a Python that lacks the variables of the job, or has its own PYTHONPATH."""
-    for node in names.of(_CHILDREN) if _PATH.encode() in source or _OPTION.search(source) else ():
+    for node in names.of(_CHILDREN) if _PATH.encode() in words or _OPTION.search(source) else ():
         match node:
             case ast.Call(keywords=keywords, args=[command, *_]) if last_name(node.func) in _STARTS:
                 given = next((each.value for each in keywords if each.arg == "env"), None)
@@ -79,9 +80,9 @@ def _lost_environments(source: bytes, names: NameValues) -> Iterator[Remark]:
                 continue
 
 
-def _beside_python(source: bytes, names: NameValues) -> Iterator[tuple[Import, Remark]]:
+def _beside_python(source: bytes, words: bytes, names: NameValues) -> Iterator[tuple[Import, Remark]]:
     """Yields each program that a source takes from beside Python (`Path(sys.executable).parent / "x"`)."""
-    is_there = _PATH_OF in source or _OF_PYTHON_ITSELF.search(source)
+    is_there = _PATH_OF in words or (b"sys" in words and _OF_PYTHON_ITSELF.search(source))
     for node in names.of(_PROGRAMS) if is_there else ():
         match node:
             case ast.Call(func=ast.Attribute(attr="join"), args=[start, *_, ast.Constant(value=str(end))]):
