@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import split_chain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from raybundle.resolve.facts import Guard
 
 _BUILTINS = frozenset({"__import__", "exec", "eval", "getattr"})
@@ -29,6 +27,7 @@ class Calls:
     seen: list[tuple[ast.Call, Guard]] = field(default_factory=list)
     reading: list[ast.Call] = field(default_factory=list)
     """Calls that may read a file."""
+    _meant: list[tuple[ast.Call, Guard, set[str]]] | None = field(default=None, init=False)
 
     def bind(self, name: str, target: str) -> None:
         """Notes that an import binds `name` to the dotted `target`."""
@@ -73,12 +72,19 @@ class Calls:
                 bases = set()
         return {".".join([base, *names]) for base in bases}
 
-    def with_meaning(self) -> Iterator[tuple[ast.Call, Guard]]:
-        """Yields the calls whose function is imported or built in. Most calls have another one."""
-        for call, guard in self.seen:
-            function = call.func
-            if not isinstance(function, ast.Name) or function.id in self.bindings or function.id in _BUILTINS:
-                yield call, guard
+    def with_meaning(self) -> list[tuple[ast.Call, Guard, set[str]]]:
+        """Returns the calls whose function is imported or built in, with its dotted names.
+
+        Most calls have another one. All bindings of the file must be known.
+        """
+        if self._meant is None:
+            known = self.bindings.keys() | _BUILTINS
+            self._meant = [
+                (call, guard, self.qualified(call.func))
+                for call, guard in self.seen
+                if type(call.func) is not ast.Name or call.func.id in known
+            ]
+        return self._meant
 
 
 def argument_of(call: ast.Call, position: int, keyword: str) -> ast.expr | None:

@@ -62,6 +62,10 @@ def patched(call: ast.Call) -> ast.expr | None:
             return None
 
 
+OF_TEMPORARY = (b" sys ", b" syspath_prepend ")
+"""One of these words is in each source that has a temporary change."""
+
+
 def is_temporary(call: ast.Call) -> bool:
     """Returns whether a call changes `sys.path` until a test or a block ends."""
     return last_name(call.func) == "syspath_prepend" or patched(call) is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.parsing import walk
-from raybundle.resolve.evaluate.sys_path import is_temporary
+from raybundle.resolve.evaluate.sys_path import OF_TEMPORARY, is_temporary
 from raybundle.resolve.facts import Exports
 from raybundle.resolve.scan.calls.import_calls import PATH_EDITS
 from raybundle.resolve.scan.tables import ATTACHES
@@ -119,12 +119,12 @@ def _parts(tree: ast.Module) -> Iterator[tuple[str, ast.AST]]:
                 continue
 
 
-def path_edits(source: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
+def path_edits(source: bytes, words: bytes, targets: Iterable[ast.expr], dynamic: DynamicImports) -> set[int]:
     """Returns the lines that change `sys.path`, under any name that the file gives it."""
     calls = dynamic.calls
-    called = [call for call, _ in calls.with_meaning()]
-    lines = {each.lineno for each in called if not PATH_EDITS.isdisjoint(calls.qualified(each.func))}
-    lines |= {call.lineno for call, _ in calls.seen if is_temporary(call)}
+    lines = {call.lineno for call, _, names in calls.with_meaning() if not PATH_EDITS.isdisjoint(names)}
+    if any(word in words for word in OF_TEMPORARY):
+        lines |= {call.lineno for call, _ in calls.seen if is_temporary(call)}
     lines |= {each.lineno for each in targets if "sys.path" in calls.qualified(each)}
     if b"sys.path" in source and _ALIAS.search(source):
         lines |= {each.lineno for each in targets if _is_alias(each, dynamic)}

@@ -76,9 +76,9 @@ _TARGET = "_target_"
 """The key by which hydra's configurations name what they make."""
 _LOGGED = ("()", "class")
 """The same in configurations of `logging`."""
-LAST_NAMES = frozenset(
-    {*(name.rpartition(".")[2] for name in (*_TAKES, *_CODE, *_EXAMPLES, *_EXECUTES)), *_METHODS, *_RUNS}
-)
+_FUNCTIONS = frozenset({*_TAKES, *_CODE, *_EXAMPLES, *_EXECUTES})
+_OF_ANY = frozenset({*_METHODS, *_RUNS})
+LAST_NAMES = frozenset(name.rpartition(".")[2] for name in _FUNCTIONS) | _OF_ANY
 """Attributes that a call of interest ends with."""
 _PARTS = (
     re.compile(rb"\.\{(?<=\w\.\{)"),
@@ -156,8 +156,10 @@ class References:
         commands = Commands(
             self.calls, self.names, self._take, lambda place, code: self._execute(place, code, None)
         )
-        for call, guard in self.calls.with_meaning():
-            self._call(call, guard)
+        for call, guard, names in self.calls.with_meaning():
+            last = last_name(call.func)
+            if last in _OF_ANY or not names.isdisjoint(_FUNCTIONS):
+                self._call(call, guard, names, last)
         self._configure(source, words, commands)
         parts: set[int] = set()
         tags = _TAG.encode() in source
@@ -182,8 +184,7 @@ class References:
             for name, value in _settings(node) if sets else ():
                 self._setting(name, value, lists)
 
-    def _call(self, call: ast.Call, guard: Guard) -> None:
-        names, last = self.calls.qualified(call.func), last_name(call.func)
+    def _call(self, call: ast.Call, guard: Guard, names: set[str], last: str) -> None:
         if not names.isdisjoint(_EXECUTES) or last in _RUNS:
             self._execute(call, argument_of(call, 0, "source"), guard)
         elif runs := next((_CODE[each] for each in names if each in _CODE), None):

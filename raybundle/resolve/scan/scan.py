@@ -100,7 +100,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         imports=in_order(imports),
         exports=exported(swept.exports, dynamic),
         unknown=tuple(sorted(unknown)),
-        path_edits=tuple(sorted(path_edits(source, swept.path_targets, dynamic))),
+        path_edits=tuple(sorted(path_edits(source, words, swept.path_targets, dynamic))),
         remarks=(*remarks, *of_children, *sorted(commands.remarks)),
         configs=config_names(source),
         installs=installed_by(remarks, tree),

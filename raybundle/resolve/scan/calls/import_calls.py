@@ -104,8 +104,7 @@ class DynamicImports:
     def run(self, source: bytes) -> None:
         """Fills `found` and `unknown`."""
         asked = metadata.MetadataCalls(self.calls, self.names, self.found, self.asked)
-        for call, guard in self.calls.with_meaning():
-            names = self.calls.qualified(call.func)
+        for call, guard, names in self.calls.with_meaning():
             walks = names & _WALKS.keys()
             if not names.isdisjoint(IMPORTERS):
                 self._importer(call, guard)
