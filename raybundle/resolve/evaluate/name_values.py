@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.targets import pairs
 
@@ -57,6 +58,8 @@ class NameValues:
     """Dotted names that imports bind."""
     is_package: bool
     walked: list[ast.AST] | None = None
+    places: dict[type[ast.AST], list[int]] | None = None
+    """Where the nodes of each kind are among all."""
     bound: dict[str, list[ast.expr | None]] | None = None
     """Expressions by name. None for a binding without an expression. Loops bind `ast.Starred` values."""
     attributes: dict[str, list[ast.expr | None]] | None = None
@@ -74,7 +77,13 @@ class NameValues:
 
     def of(self, kinds: Collection[type[ast.AST]]) -> list[Any]:
         """Returns the nodes of some kinds, breadth first."""
-        return [each for each in self.nodes if type(each) in kinds]
+        nodes = self.nodes
+        if self.places is None:
+            self.places = {}
+            for place, node in enumerate(nodes):
+                self.places.setdefault(type(node), []).append(place)
+        found = [place for kind in kinds for place in self.places.get(kind, ())]
+        return [nodes[place] for place in sorted(found)]
 
     def texts(self, node: ast.expr | None) -> tuple[Text, ...]:
         """Returns everything that the string `node` may be."""
@@ -89,7 +98,8 @@ class NameValues:
         """Returns what `name` is bound to anywhere in the file."""
         if self.bound is None:
             self.bound = {}
-            for target, value in (*_bindings(self.nodes), *_given(self.nodes)):
+            given = _given(self.of(_DEFINITIONS), self.of({ast.Call}))
+            for target, value in (*_bindings(self.of(_BINDS)), *given):
                 self.bound.setdefault(target, []).append(value)
         return self.bound.get(name, [])
 
@@ -97,7 +107,7 @@ class NameValues:
         """Returns what an attribute of this name is bound to; another file may bind it as well."""
         if self.attributes is None:
             self.attributes = {}
-            for target, value in _members(self.nodes):
+            for target, value in _members(self.of(_HAVING_MEMBERS)):
                 self.attributes.setdefault(target, []).append(value)
         found = self.attributes.get(name, [])
         return [*found, None] if found else []
@@ -275,6 +285,8 @@ _BINDS = frozenset(
         *(ast.comprehension, ast.arg, ast.withitem),
     ]
 )
+_DEFINITIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef})
+_HAVING_MEMBERS = frozenset({ast.ClassDef, ast.Assign})
 
 
 def _bindings(  # noqa: C901 - one case per form of binding
@@ -282,8 +294,6 @@ def _bindings(  # noqa: C901 - one case per form of binding
 ) -> Iterator[tuple[str, ast.expr | None]]:
     """Yields each bound name and its expression. For the target of a loop, that is a starred iterable."""
     for node in nodes:
-        if type(node) not in _BINDS:
-            continue
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
@@ -324,24 +334,20 @@ def _members(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
                 continue
 
 
-def _given(nodes: list[ast.AST]) -> Iterator[tuple[str, ast.expr]]:
+def _given(
+    definitions: Iterable[ast.FunctionDef | ast.AsyncFunctionDef], calls: Iterable[ast.Call]
+) -> Iterator[tuple[str, ast.expr]]:
     """Yields the parameters of the file's functions, with their defaults and what its calls give them."""
     functions: dict[str, list[ast.arguments]] = {}
-    for node in nodes:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            functions.setdefault(node.name, []).append(node.args)
-            plain = [*node.args.posonlyargs, *node.args.args]
-            named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-            pairs = [*zip(plain[::-1], node.args.defaults[::-1], strict=False), *named]
-            yield from ((each.arg, value) for each, value in pairs if value is not None)
-    for node in nodes:
-        if isinstance(node, ast.Call):
-            match node.func:
-                case ast.Name(id=name) | ast.Attribute(attr=name) if name in functions:
-                    for taken in functions[name]:
-                        yield from _arguments(taken, node)
-                case _:
-                    continue
+    for node in definitions:
+        functions.setdefault(node.name, []).append(node.args)
+        plain = [*node.args.posonlyargs, *node.args.args]
+        named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        pairs = [*zip(plain[::-1], node.args.defaults[::-1], strict=False), *named]
+        yield from ((each.arg, value) for each, value in pairs if value is not None)
+    for call in calls:
+        for taken in functions.get(last_name(call.func), ()):
+            yield from _arguments(taken, call)
 
 
 def _arguments(taken: ast.arguments, call: ast.Call) -> Iterator[tuple[str, ast.expr]]:

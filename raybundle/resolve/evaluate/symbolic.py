@@ -85,6 +85,12 @@ class SymbolicScope(Scope):
         """Returns all values of a name."""
         return (self.names[name], *self.others.get(name, ())) if name in self.names else (None,)
 
+    def differs(self, before: SymbolicScope, name: str) -> bool:
+        """Returns whether a name was bound since an earlier state."""
+        return self.names.get(name) is not before.names.get(name) or self.others.get(
+            name, ()
+        ) is not before.others.get(name, ())
+
     def bind(self, name: str, values: Iterable[Value | None]) -> None:
         """Lets `name` have one of some values."""
         self.unbind(name)

@@ -53,10 +53,11 @@ class BothBranches(Statements):
             self.run(body)
             ends.append(self.scope.state())
         for name in dict.fromkeys(name for end in ends for name in end.names):
-            values: list[Value | None] = []
-            for end in ends:
-                values += [each for each in end.ways_of(name) if each not in values]
-            self.scope.bind(name, values)
+            if any(end.differs(before, name) for end in ends):
+                values: list[Value | None] = []
+                for end in ends:
+                    values += [each for each in end.ways_of(name) if each not in values]
+                self.scope.bind(name, values)
 
     def _assign_names(self, names: list[str], node: ast.expr) -> None:
         values = self.scope.ways(node)

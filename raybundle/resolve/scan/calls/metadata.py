@@ -162,7 +162,7 @@ class MetadataCalls:
 
     def _entry_points_of(self, call: ast.Call, names: set[str]) -> None:
         """Takes the groups that the source picks from the attribute `entry_points` of distributions."""
-        used = (isinstance(each, ast.Attribute) and each.attr == "entry_points" for each in self.names.nodes)
+        used = (each.attr == "entry_points" for each in self.names.of({ast.Attribute}))
         if not names.isdisjoint(_DISTRIBUTIONS) and any(used):
             for group in tuple(self._selected()) or (Text(ANY),):
                 self.found.append(Import(call.lineno, EntryPointGroup(group.value)))
