@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.edits import AbsenceTest, Edit, Edits
 from raybundle.resolve.evaluate.parsing import nodes_of, walk
-from raybundle.resolve.evaluate.path_values import FIRST, CannotEvaluateError, Scope, named_in_path_files
-from raybundle.resolve.evaluate.sys_path import adders_in, around, is_context, patched
+from raybundle.resolve.evaluate.path_values import FIRST, CannotEvaluateError, Scope
+from raybundle.resolve.evaluate.sys_path import adders_in, around, is_context, named_in_path_files, patched
 from raybundle.resolve.evaluate.targets import changed_anywhere, pairs
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Evaluates the expressions that name directories and modules. No user code runs."""
 
 # Why strings: paths here are the strings that `sys.path` holds; pathlib would cost ten times as much.
-# ruff: noqa: PTH110, PTH112, PTH207, PTH117, PTH118, PTH119, PTH120, PTH208
+# ruff: noqa: PTH112, PTH207, PTH117, PTH118, PTH119, PTH120
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import re
 from dataclasses import dataclass, field
 from glob import glob
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, ClassVar, Union
 
 from raybundle.resolve.evaluate.chains import split_chain
@@ -383,22 +383,3 @@ def _parent_at(path: PurePath, index: Value) -> PurePath:
     if not isinstance(index, int) or not 0 <= index < len(parents):
         raise CannotEvaluateError
     return parents[index]
-
-
-def named_in_path_files(directory: str) -> Iterator[str]:
-    """Yields the directories that the `.pth` files of `directory` name, as `site.addpackage` adds them.
-
-    Raises:
-        CannotEvaluateError: a line of them runs code.
-        OSError: a file cannot be read.
-    """
-    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
-    for name in names:
-        if name.endswith(".pth") and not name.startswith("."):
-            text = Path(directory, name).read_text("utf-8", "replace")
-            for line in text.splitlines():
-                if line.startswith(("import ", "import\t")):
-                    raise CannotEvaluateError
-                named = os.path.normpath(os.path.join(directory, line.rstrip()))
-                if line.strip() and not line.startswith("#") and os.path.exists(named):
-                    yield named

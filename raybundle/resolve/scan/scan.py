@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
 """Is in each source that has a pickle as a literal."""
 _PYTHON = re.compile(rb"#!.*\bpython[\d.]*\s*(?:-\w+\s*)*\r?\n")
+_OF_PACKAGES = ("__init__.py", "__init__.pyi")
 _LOADED = Guard(deferred="function")
 """Of modules that a pickle names: they are imported when it is loaded."""
 
@@ -75,10 +76,9 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     Raises:
         BundleError: the source is not Python; with file and line.
     """
-    tree, is_package = parse(source, file), file.endswith(("__init__.py", "__init__.pyi"))
-    words = words_in(source)
-    constants, asks = with_constants(tree, source, words, environment), may_ask_for_module(words)
-    swept = sweep(tree, constants, dotted_literals(source), may_ask=asks)
+    tree, words, is_package = parse(source, file), words_in(source), file.endswith(_OF_PACKAGES)
+    constants = with_constants(tree, source, words, environment)
+    swept = sweep(tree, constants, dotted_literals(source), may_ask=may_ask_for_module(words))
     dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
     dynamic.run(source)
     if may_be_passed_on(source, words, swept.calls):

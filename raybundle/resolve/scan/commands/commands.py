@@ -71,8 +71,6 @@ IN_SOURCE = {
 }
 """Stand in a source with such a call, by a word in each."""
 _EXECUTABLE = "sys.executable"
-_EXECUTABLES = frozenset({ast.Constant, ast.Attribute})
-"""Nodes that may name it."""
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|z|k)?sh")
 _WRAPPERS = frozenset(
@@ -280,7 +278,8 @@ class Commands:
             return True
         if isinstance(word, ast.Name):
             if self._executables is None:
-                self._executables = any(map(_may_be_executable, self.names.of(_EXECUTABLES)))
+                nodes = self.names.of({ast.Constant, ast.Attribute})
+                self._executables = any(map(_may_be_executable, nodes))
             bound = self.names.bindings(word.id) if self._executables else ()
             return any(each is not None and _EXECUTABLE in ast.unparse(each) for each in bound)
         return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
@@ -349,12 +348,8 @@ class Commands:
     def caught(self) -> set[int]:
         """The lines whose failure is caught: a program that is absent does no harm."""
         if self._caught is None:
-            self._caught = {
-                line
-                for each in self.names.of({ast.Try})
-                if any(map(_catches, each.handlers))
-                for line in _lines(each)
-            }
+            tries = (each for each in self.names.of({ast.Try}) if any(map(_catches, each.handlers)))
+            self._caught = {line for each in tries for line in _lines(each)}
         return self._caught
 
 
