@@ -35,7 +35,7 @@ def parse(source: bytes, file: str) -> ast.Module:
         ) from error
 
 
-_OF_WORDS = (string.ascii_letters + string.digits + "_").encode() + bytes(range(128, 256))
+_OF_WORDS = (string.ascii_letters + string.digits + "_").encode()
 _TO_SPACES = bytes(each if each in _OF_WORDS else ord(" ") for each in range(256))
 """Turns what is between words into spaces."""
 
@@ -43,8 +43,8 @@ _TO_SPACES = bytes(each if each in _OF_WORDS else ord(" ") for each in range(256
 def words_in(source: bytes) -> bytes:
     """Returns each word of a source once, with spaces around it.
 
-    Letters, digits and `_` that follow each other in the source do so here too. A rule that looks for such a
-    text asks a tenth of the bytes whether it has anything to do.
+    A text of ASCII's letters, digits and `_` is in it if it is in the source; with a space on each side, if
+    it is a word there. So a rule asks a tenth of the bytes whether it has anything to do.
     """
     return b" %b " % b" ".join(set(source.translate(_TO_SPACES).split()))
 

@@ -12,7 +12,7 @@ from raybundle.resolve.evaluate.chains import last_name
 from raybundle.resolve.evaluate.name_values import ANY, is_known
 from raybundle.resolve.evaluate.parsing import children, walk
 from raybundle.resolve.facts import PLAIN, Import, ModuleText, Pattern, Statement, UnknownImport
-from raybundle.resolve.scan.commands.commands import IN_SOURCE, Commands
+from raybundle.resolve.scan.commands.commands import IN_SOURCE, IN_WORDS, Commands
 from raybundle.resolve.scan.strings import dotted_literals
 from raybundle.resolve.scan.tables import LISTS, is_list, items
 
@@ -91,37 +91,32 @@ _OF_INTEREST = {
     word: re.compile(form)
     for word, form in (
         *IN_SOURCE.items(),
-        (b"pytest", rb"\bpytest\.main\b"),
-        (b"discover", rb"\.discover\("),
+        (b" pytest ", rb"pytest\.main\b(?<!\wpytest\.main)"),
+        (b" discover ", rb"\.discover\("),
         (b" m ", rb"-m(?<=['\"]-m)['\"]"),
         (b" c ", rb"-c(?<=['\"]-c)['\"]"),
         (b"_target_", rb"['\"]_target_['\"]"),
         (b"", rb"\(\)(?<=['\"]\(\))['\"]"),
         (b"executable", rb"sys\.executable"),
         (b"python", rb"python(?<!\wpython)[\d.]* "),
-        (b"_MODULE", rb"_MODULE(?:(?<=SETTINGS_MODULE)|(?<=CONFIG_MODULE)|S)\b"),
-        (b"URLCONF", rb"URLCONF\b"),
-        (b"INSTALLED_APPS", rb"\bINSTALLED_APPS\b"),
-        (b"_PLUGINS", rb"_PLUGINS\b"),
-        (b"_EXTENSIONS", rb"_EXTENSIONS\b"),
-        (b"pkg", rb"['\"]pkg://"),
-        (b"module", rb"['\"]module://"),
-        (b"elery", rb"\b[Cc]elery\b"),
-        (b"broker_url", rb"\bbroker_url\b"),
-        (b"beat_schedule", rb"\bbeat_schedule\b"),
-        (b"CELERY_", rb"\bCELERY_"),
+        (b" pkg ", rb"['\"]pkg://"),
+        (b" module ", rb"['\"]module://"),
     )
 }
-"""Stand in a source that gives commands, settings or configurations as text, by what its words have then. A
-search for these is many times as fast as one for all forms."""
+"""Stand in a source that gives commands or configurations as text, by what its words have then."""
+_CELERY = (b" celery ", b" Celery ", b" broker_url ", b" beat_schedule ", b" CELERY_")
+"""Words of a source with settings of Celery."""
+_OF_ANY_INTEREST = (
+    *(*IN_WORDS, *_CELERY, b" INSTALLED_APPS ", b"_PLUGINS ", b"_EXTENSIONS ", b"URLCONF "),
+    *(b"SETTINGS_MODULE ", b"CONFIG_MODULE ", b"_MODULES "),
+)
+"""Words of a source that gives commands or settings."""
 _VARIABLES = re.compile(r"\w*(?:SETTINGS|CONFIG)_MODULE|\w*URLCONF")
 """Settings and variables of the environment whose value is a module, even if it is a single word."""
 _SETTINGS = (b"SETTINGS_MODULE", b"CONFIG_MODULE", b"URLCONF", *(each.encode() for each in LISTS))
 """One of them is in each source with such settings, or with those that list modules."""
 _OF_CELERY = frozenset({"imports", "include", "CELERY_IMPORTS", "CELERY_INCLUDE"})
 """Settings of Celery that list modules."""
-_BY_CELERY = re.compile(rb"\b[Cc]elery\b|\bbroker_url\b|\bbeat_schedule\b|\bCELERY_")
-"""Stands in a source with such settings."""
 _SCHEMES = ("pkg://", "module://")
 """One begins the place of hydra's configuration if that is in a package, one a backend of matplotlib."""
 _HAS_SCHEME = re.compile(rb"(?:pkg|module)://")
@@ -176,7 +171,7 @@ class References:
         if not logs and not _is_of_interest(source, words):
             return
         keys = {_TARGET, *(_LOGGED if logs else ())}
-        lists = _OF_CELERY if _BY_CELERY.search(source) else frozenset[str]()
+        lists = _OF_CELERY if any(word in words for word in _CELERY) else frozenset[str]()
         sets = bool(lists) or any(word in words for word in _SETTINGS)
         kinds = _CONFIGURING if sets else _COMMANDING
         for node in self.names.of(kinds | {ast.Constant} if _HAS_SCHEME.search(source) else kinds):
@@ -343,7 +338,9 @@ def _option(name: str, value: ast.expr | None) -> list[ast.expr]:
 
 
 def _is_of_interest(source: bytes, words: bytes) -> bool:
-    return any(word in words and form.search(source) for word, form in _OF_INTEREST.items())
+    return any(word in words for word in _OF_ANY_INTEREST) or any(
+        word in words and form.search(source) for word, form in _OF_INTEREST.items()
+    )
 
 
 def _settings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -59,17 +59,17 @@ _ASKS = frozenset({"shutil.which", "distutils.spawn.find_executable"})
 LAST_NAMES = frozenset(
     name.rpartition(".")[2] for name in (*_SHELL_CALLS, *_CALLS, *_SPREAD, *_LISTED, *_ASKS)
 )
+IN_WORDS = (b" subprocess ", b" pexpect ")
+"""Words of a source with a call that starts a program."""
 IN_SOURCE = {
-    b"subprocess": rb"\bsubprocess\b",
-    b"pexpect": rb"\bpexpect\b",
-    b"system": rb"\bsystem\(",
-    b"popen": rb"\bpopen\(",
-    b"which": rb"\bwhich\(",
+    b" system ": rb"system\((?<!\wsystem\()",
+    b" popen ": rb"popen\((?<!\wpopen\()",
+    b" which ": rb"which\((?<!\wwhich\()",
     b"exec": rb"exec(?<!\wexec)v?[lpe]*\(",
     b"spawn": rb"spawn(?<!\wspawn)v?[lpe]*\(",
-    b"find_executable": rb"\bfind_executable\(",
+    b" find_executable ": rb"find_executable\((?<!\wfind_executable\()",
 }
-"""Stand in a source with such a call, by a word in each."""
+"""Stand in a source with another such call, by what its words have then."""
 _EXECUTABLE = "sys.executable"
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|z|k)?sh")
