@@ -171,9 +171,14 @@ def how_to_build_for(node: NodeDescription, wanted: PythonTag) -> str:
         return f"`--python {node.minor}` builds for it"
     if node.native is None:
         return "build it on a machine like the node"
-    if (node.minor, node.abi) == (wanted.minor, wanted.abi):
+    if (node.minor, _of_python(node.abi)) == (wanted.minor, _of_python(wanted.abi or node.abi)):
         return f"`--platform {node.native.setting}` builds for it"
-    return f"`--python {node.minor}` builds for it, `--platform {node.native.setting}` too"
+    return f"`--python {node.minor} --platform {node.native.setting}` builds for it"
+
+
+def _of_python(abi: str) -> list[str]:
+    """Returns what an ABI such as `cpython-311-x86_64-linux-gnu` says of Python, without its platform."""
+    return abi.split("-")[:2]
 
 
 def runs_on(node: NodeDescription, wanted: PythonTag) -> bool:

@@ -30,6 +30,7 @@ CHECKS: dict[str, Any] = {
 }
 GPU = {"names": ["L4"], "driver": "470.57", "fault": None}
 PYTHON = PythonTag("cpython", "3.11")
+ARM = PythonTag("cpython", "3.11", "cpython-311-aarch64-linux-gnu", "linux-aarch64")
 DIGEST = Digest("sha256:" + "0" * 64)
 CUDA = Needs(PYTHON, layers=(LayerEntry("torch", "2.6.0+cu124", DIGEST),))
 STORE = "s3://bundles/team"
@@ -69,6 +70,14 @@ WRONG: dict[str, tuple[dict[str, Any], str, str, str, str]] = {
             "linux-x86_64, glibc 2.38 or newer)",
             "`--platform x86_64-manylinux_2_36` builds",
         ),
+    ),
+    "another machine": (
+        {"needs": Needs(ARM)},
+        *("python", "failed", "linux-aarch64)", "`--platform x86_64-manylinux_2_36` builds"),
+    ),
+    "another Python on another machine": (
+        {"needs": Needs(replace(ARM, minor="3.12", abi="cpython-312-aarch64-linux-gnu"))},
+        *("python", "failed", "linux-aarch64)", "`--python 3.11 --platform x86_64-manylinux_2_36` builds"),
     ),
     "no credentials": (
         {"node": replace(NODE, store="no credentials")},

@@ -12,6 +12,7 @@ import pytest
 from tests.support.another_python import find_python_312
 from tests.support.installed import install
 from tests.support.small_project import tree
+from tests.support.wheels import elf, install_wheel, make_wheel
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
@@ -138,3 +139,34 @@ def test_a_bundle_for_another_python_is_built_as_the_next_command_says(
     assert "the bundle is for cpython 3.12" in failed["found"]
     assert mended.returncode == 0, mended.stderr
     assert " SUCCEEDED in " in mended.stderr
+
+
+@pytest.mark.ray
+def test_a_bundle_for_another_platform_is_built_for_the_one_that_is_named(
+    embedded: Embedded, tmp_path: Path
+) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain")
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    for machine, number in (("aarch64", 183), ("x86_64", 62)):
+        files = {"thing/__init__.py": b"print('THERE')\n", "thing/fast.so": elf(number, "GLIBC_2.17")}
+        full = f"{tag}-{tag}-manylinux_2_17_{machine}"
+        wheel = make_wheel(tmp_path / "links", "thing-1.0", full, files=files)
+    [site] = (tmp_path / "env").glob("lib/python*/site-packages")
+    install_wheel(site, wheel)
+    tree(work.directory, {"job.py": "import thing\n"})
+    index = {"UV_OFFLINE": "1", "UV_NO_INDEX": "1", "UV_FIND_LINKS": str(tmp_path / "links")}
+    settings = (
+        f"[tool.raybundle]\npython = '{tmp_path}/env/bin/python'\nplatform = 'aarch64-manylinux_2_17'\n"
+    )
+    (work.directory / "pyproject.toml").write_text(settings)
+
+    named = work.raybundle("--json", "doctor", "job.py", env=index)
+    assert named.stdout, named.stderr
+    [failed] = [each for each in json.loads(named.stdout)["checks"] if each["state"] == "failed"]
+    option, value = failed["remedy"].split("`")[1].split()
+    mended = work.raybundle("submit", "--check", option, value, "job.py", env=index)
+
+    assert (failed["check"], option) == ("python", "--platform")
+    assert "the bundle is for" in failed["found"]
+    assert (mended.returncode, "THERE" in mended.stdout) == (0, True), mended.stderr
