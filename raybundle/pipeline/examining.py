@@ -200,6 +200,20 @@ def _environments(client: JobsClient) -> Iterator[Finding]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Look:
+    """What the nodes said of themselves."""
+
+    rows: list[dict[str, Any]]
+    """One for each node."""
+    fault: str | None
+    """Why there is none."""
+    asked: tuple[float, float]
+    """Between which times, in seconds since the epoch."""
+    key: str | None = None
+    """By which it can be kept; None if it is from the cache."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Inventory:
     """What the nodes say of themselves, and since when that is known."""
 
@@ -210,8 +224,8 @@ class _Inventory:
     cache: Cache
     kept: bool
 
-    def rows(self) -> tuple[list[dict[str, Any]], str | None, tuple[float, float]]:
-        """Returns a row for each node, why there is none, and between which times they were asked."""
+    def look(self) -> _Look:
+        """Returns what the nodes say, or what they said some minutes ago."""
         names = [each.name for each in self.needs.provided]
         living = sorted(row["node_id"] for row in _listed_nodes(self.client) if row["state"] == "ALIVE")
         key = self.cache.key(self.client.address, self.client.session(), self.url, *living, *names)
@@ -220,35 +234,43 @@ class _Inventory:
         self.client.notify(f"asking the nodes of {self.client.address}")
         begin = time.time()
         rows, fault = ask_nodes(self.client, self.url, names)
-        asked = (begin, time.time())
-        if fault is None and not any("fault" in row or row["store"] for row in rows):
-            document = {"time": self.cache.clock(), "rows": rows, "asked": list(asked)}
-            self.cache.write(INVENTORIES, key, document)
-        return rows, fault, asked
+        return _Look(rows, fault, (begin, time.time()), key)
 
-    def _parse(
-        self, document: dict[str, Any]
-    ) -> tuple[list[dict[str, Any]], str | None, tuple[float, float]] | None:
+    def keep(self, look: _Look) -> None:
+        """Keeps what the nodes said just now."""
+        if look.key is not None:
+            document = {"time": self.cache.clock(), "rows": look.rows, "asked": list(look.asked)}
+            self.cache.write(INVENTORIES, look.key, document)
+
+    def _parse(self, document: dict[str, Any]) -> _Look | None:
         age = self.cache.clock() - document["time"]
         begin, end = document["asked"]
-        return (document["rows"], None, (begin, end)) if 0 <= age < BELIEVED else None
+        return _Look(document["rows"], None, (begin, end)) if 0 <= age < BELIEVED else None
 
 
 def _nodes(inventory: _Inventory, needs: Needs, store: str | None) -> Iterator[Finding]:
-    rows, fault, asked = inventory.rows()
-    if fault is not None:
+    look = inventory.look()
+    if look.fault is not None:
         remedy = "`raybundle list` shows whether other jobs hold the cluster's workers"
-        yield Finding("nodes", inventory.client.address, "failed", fault, remedy)
+        yield Finding("nodes", inventory.client.address, "failed", look.fault, remedy)
         return
+    found = list(_of_rows(look, needs, store))
+    if all(each.state == "ok" for each in found):
+        inventory.keep(look)
+    yield from found
+
+
+def _of_rows(look: _Look, needs: Needs, store: str | None) -> Iterator[Finding]:
     answered: list[NodeDescription] = []
-    for row in sorted(rows, key=lambda row: str(row["address"])):
+    for row in sorted(look.rows, key=lambda row: str(row["address"])):
         if "fault" in row:
             name = f"{row['host']} ({row['address']})"
             remedy = "`ray status` on the head; restart Ray there"
             yield Finding("nodes", name, "failed", row["fault"], remedy)
             continue
-        checks: dict[str, Any] = row.pop("checks")
-        node = NodeDescription(**row)
+        facts = dict(row)
+        checks: dict[str, Any] = facts.pop("checks")
+        node = NodeDescription(**facts)
         answered.append(node)
-        yield from judge(Answered(node, checks, asked), needs, store)
+        yield from judge(Answered(node, checks, look.asked), needs, store)
     yield from judge_together(answered)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import signal
 import subprocess
 import sys
@@ -310,6 +311,43 @@ from raybundle.submission.survey import run_probe
 access = make_access(sys.argv[1], {}, headers='{"Authorization": "Bearer abc"}')
 print(run_probe(JobsClient(access), "asks", {}))
 """
+
+
+WELL: dict[str, Any] = {
+    "versions": {},
+    "tmp_runs": True,
+    "cache": {"path": "/tmp/raybundle-0", "fault": None, "trees": 0, "layers": 0},
+    "spill": {"path": "/tmp/ray", "used": 10, "total": 100},
+    "gpus": None,
+    "variables": {},
+    "pth": [],
+    "site": [],
+}
+"""What a node without a fault says if it is examined."""
+
+
+def one_node(exchange: Exchange) -> bool:
+    row = {"node_id": "ab", "node_ip": "10.0.0.2", "node_name": "10.0.0.2", "state": "ALIVE"}
+    is_asked = exchange.path.startswith("/api/v0/nodes")
+    return is_asked and exchange.answer(200, {"data": {"result": {"result": [row]}}})
+
+
+def test_only_checks_that_found_nothing_are_believed_by_the_next_submission(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.dashboard.faults.append(one_node)
+    work = make_workplace(tmp_path / "work", "plain", RAYBUNDLE_ADDRESS=scene.dashboard.address)
+    node = {"version": platform.python_version(), "free": 40 << 30}
+    checks = {**WELL, "time": time.time()}
+
+    scene.nodes({**node, "checks": {**checks, "tmp_runs": False}})
+    refused = work.raybundle("submit", "--check", "--no-wait", "job.py")
+    scene.nodes({**node, "checks": checks})
+    mended = [work.raybundle("submit", "--check", "--no-wait", "job.py") for _ in range(2)]
+
+    assert (refused.returncode, "noexec" in refused.stderr) == (3, True)
+    assert [done.returncode for done in mended] == [0, 0], mended
+    assert ["asking the nodes of" in done.stderr for done in (refused, *mended)] == [True, True, False]
 
 
 def listed(exchange: Exchange) -> bool:
