@@ -100,6 +100,22 @@ def test_a_store_that_cannot_be_used_is_the_finding(tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+def test_who_watches_sees_the_fault_until_it_is_mended(embedded: Embedded, tmp_path: Path) -> None:
+    work = embedded.workplace(tmp_path / "work", "plain", RAYBUNDLE_STORE=str(tmp_path / "store"))
+    (tmp_path / "store").write_text("no directory\n")
+
+    with work.started("doctor", "--watch") as running:
+        running.wait_for("1 check failed")
+        (tmp_path / "store").unlink()
+        code, stdout, _ = running.end()
+
+    assert code == 0
+    *_, last = stdout.decode().splitlines()
+    assert last.endswith(" checks ok")
+    assert "failed" not in last
+
+
+@pytest.mark.ray
 def test_a_failure_that_ray_repeats_is_named_and_a_submission_checks_first(
     embedded: Embedded, tmp_path: Path
 ) -> None:
