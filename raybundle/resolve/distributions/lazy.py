@@ -24,6 +24,11 @@ _HEADS = (re.compile(rb"def[ \t]+(\w+)"), re.compile(rb"class[ \t]+(\w+)"))
 """Each begins with a word, which a search finds four times as fast as one of both, or a line's first."""
 _IMPORTS = re.compile(rb"(?:\n[ \t]*(?:from|import)[ \t]+|import\w*\(\s*(?:name=)?[\"'])\Z")
 """What is before the name of a module that is imported."""
+_IF_LOADED = (
+    rb"\bif [^\n]*[\"']%b[\"'] in sys\.modules\b[^\n]*\n"
+    rb"(?:[ \t]*(?:from|import)[ \t][^\n]*\n)*[ \t]*(?:from|import)[ \t]+\Z"
+)
+"""Begins a branch that imports a module which the job has already imported, or never imports."""
 _BEFORE = 120
 """Bytes to look at for it; a call may have the name in its second line."""
 _BOUND = re.compile(
@@ -89,8 +94,13 @@ class Source:
         """Returns the definitions that import a module, or use what the top level tries to import of it."""
         found: set[_Head] = set()
         aliases: set[bytes] = set()
-        for each in re.finditer(rb"%b\b" % re.escape(module.encode()), self.text):
-            if _IMPORTS.search(self.text, max(0, each.start() - _BEFORE), each.start()):
+        name = re.escape(module.encode())
+        loaded = re.compile(_IF_LOADED % name)
+        for each in re.finditer(rb"%b\b" % name, self.text):
+            start, end = max(0, each.start() - _BEFORE), each.start()
+            if _IMPORTS.search(self.text, start, end) and not loaded.search(
+                self.text, max(0, start - _BEFORE), end
+            ):
                 around = self._around(each.start())
                 found.update(around)
                 if not around:
