@@ -7,6 +7,7 @@ uv_build write; a real build of one takes seconds.
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from raybundle.cache.documents import Cache
-from raybundle.errors import BundleError
 from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.bundled import Bundler
+from tests.support.installed import install
 from tests.support.slow import rest_slow
+from tests.support.small_project import tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -277,11 +280,28 @@ def test_of_a_package_that_a_directory_on_the_path_hides_its_finder_gives_the_mo
     assert ours == {**loaded, "__main__": f"{work}/project/job.py"}
 
 
-def test_a_package_that_is_mapped_to_a_directory_of_another_name_is_refused(work: Path, venv: Path) -> None:
-    write_finder(site_packages(venv), {"acme.tool": f"{files(work / 'ext', '__init__.py')}"}, {"acme": []})
+def test_a_package_that_is_mapped_to_a_directory_of_another_name_is_refused_with_what_settles_it(
+    work: Path, venv: Path
+) -> None:
+    site, ours = site_packages(venv), {"__init__": "NAME = 'tool'\n"}
+    project = tree(work / "p", {"job.py": "import acme.tool\nprint(acme.tool.NAME)\n"})
+    bundler = Bundler(project, work, venv)
+    mapping = {"acme.tool": f"{files(work / 'ext', '__init__.py', **ours)}"}
+    write_finder(site, mapping, {"acme": []})
 
-    with pytest.raises(BundleError, match=r"`acme\.tool` is in a directory of another name: .*/ext"):
-        resolved(work, venv, "import acme.tool")
+    [told] = bundler.told()
+    (work / "named/acme").mkdir(parents=True)
+    (work / "ext").rename(work / "named/acme/tool")
+    write_finder(site, {"acme.tool": f"{work}/named/acme/tool"}, {"acme": []})
+    named = bundler.run().stdout
+    for file in site.glob("__editable__*"):
+        file.unlink()
+    install(site, "acme_tool", {"acme/tool/__init__.py": ours["__init__"].encode()})
+    installed = bundler.run().stdout
+
+    assert re.match(r"editable package `acme\.tool` is in a directory of another name: .*/ext \| ", told)
+    assert told.endswith(" | name the directory as the package, or install the package without --editable")
+    assert (named, installed) == ("tool\n", "tool\n")
 
 
 def test_links_that_an_installer_makes_of_files_it_keeps_elsewhere_stay_third_party(
