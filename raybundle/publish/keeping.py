@@ -6,6 +6,7 @@ rechecks and submits; a collector lists, gives notice, lists again, removes, and
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from datetime import datetime, timedelta, timezone
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from raybundle.store.base import Chunks, Entry, Store
 
 LEASES, NOTICES = "leases/", "gc/"
+_NOTICE = re.compile(NOTICES + r"[0-9a-f]{32}\.json")
+"""The keys of notices: what others have put beside them is none."""
 
 GRACE = timedelta(days=14)
 """The age that `gc` leaves to what nothing leads to, unless it is told another."""
@@ -173,9 +176,9 @@ def look(
     while True:
         left = 0.0
         for entry in store.entries(NOTICES):
-            if entry.key not in ends:
+            if entry.key not in ends and _NOTICE.fullmatch(entry.key):
                 ends[entry.key] = _end_of(store, entry.key, entry.modified, wanted, witness)
-            left = max(left, ends[entry.key] - time.monotonic())
+            left = max(left, ends.get(entry.key, 0.0) - time.monotonic())
         if left <= 0:
             return
         if notify is not None:

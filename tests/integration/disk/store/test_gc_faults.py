@@ -323,6 +323,17 @@ def test_a_notice_that_counts_no_longer_is_not_read(directory: Store, plans: Pla
     look(directory, [manifest_key(stored.digest)], name_key("name", 1))
 
 
+@pytest.mark.parametrize("name", ["README", "x.json", "old/" + "c" * 32 + ".json", "c" * 32 + ".json.bak"])
+def test_what_others_put_beside_notices_is_none(directory: Store, plans: Plans, name: str) -> None:
+    stored = build(plans.of("two"), directory)
+    record_name(directory, "name", stored.digest)
+    directory.put_new(f"{NOTICES}{name}", b"")
+
+    look(directory, [manifest_key(stored.digest)], name_key("name", 1))
+
+    assert collect(directory, Policy(), delete=True).unknown == (f"{NOTICES}{name}",)
+
+
 class Taken(Wrapped):
     """A store from which `gc` takes an object once a writer has learned that it is there."""
 
