@@ -232,11 +232,15 @@ def within_limit(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list
         if fault is None:
             kept.append(each)
         else:
-            warnings.append(Warning(f"{each.file} is left out: {fault}", Path(each.file), None, _HINT))
+            hint = _HINT_UNREAD if fault == UNREAD else _HINT
+            warnings.append(Warning(f"{each.file} is left out: {fault}", Path(each.file), None, hint))
     return kept, warnings
 
 
+UNREAD = "it cannot be read"
+"""The fault of a file that this user may not read."""
 _HINT = "name it in `include` of [tool.raybundle] if the job needs it, in `exclude` if it does not"
+_HINT_UNREAD = "make it readable if the job needs it, or name it in `exclude` of [tool.raybundle]"
 
 
 def _fault(candidate: Candidate) -> str | None:
@@ -248,11 +252,8 @@ def fault_of(file: str, limit: int | None = SIZE_LIMIT) -> str | None:
     size = os.stat(file).st_size
     if limit is not None and size > limit:
         return f"{size:,} bytes, more than data may have ({limit:,})"
-    return (
-        None
-        if os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
-        else "it cannot be read"
-    )
+    readable = os.access(file, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+    return None if readable else UNREAD
 
 
 def refuse_escaping_links(

@@ -17,6 +17,7 @@ from raybundle.node.scratch.raybundle_fill import EMPTY
 from raybundle.resolve.facts import EVERYTHING
 from raybundle.resolve.files.data_files import (
     SIZE_LIMIT,
+    UNREAD,
     Candidate,
     fault_of,
     is_code,
@@ -211,6 +212,8 @@ class Taking:
         text = fault_of(file, limit)
         if text is None:
             return None
+        if text == UNREAD:
+            return text, "make the file readable; else"
         return text, f'`include = ["{self.shown(file)}"]` in [tool.raybundle] bundles it; else'
 
     def warn(self, file: str, fault: str, hint: str, origin: Origin) -> None:

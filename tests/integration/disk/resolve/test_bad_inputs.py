@@ -102,6 +102,30 @@ def test_a_module_without_read_permission_is_refused_by_name(project: Path) -> N
     assert f"{project}/a.py is imported but cannot be read" in answer.message
 
 
+@pytest.mark.parametrize(
+    ("job", "file", "hint"),
+    [
+        ('open("words.txt").close()', "words.txt", "make the file readable; else `# raybundle: ignore`"),
+        ("import pkg", "pkg/words.txt", "make it readable if the job needs it, or name it in `exclude` of"),
+    ],
+    ids=["named", "of a package"],
+)
+def test_a_data_file_without_read_permission_travels_once_it_is_readable(
+    project: Path, job: str, file: str, hint: str
+) -> None:
+    write(project, {"job.py": job, "pkg/__init__.py": "", file: "words"})
+    (project / file).chmod(0)
+
+    refused = without_privilege(project)
+    (project / file).chmod(0o600)  # as the hint says
+    taken = without_privilege(project)
+
+    assert f"{file} is left out: it cannot be read" in refused.stderr
+    assert f"hint: {hint}" in refused.stderr
+    assert f"project/{file}" in {each["path"] for each in json.loads(taken.stdout)["files"]}
+    assert (refused.code, taken.code, taken.stderr) == (0, 0, "")
+
+
 @pytest.mark.parametrize("mode", [0o000, 0o100, 0o400])
 def test_a_package_directory_without_permission_is_named(project: Path, mode: int) -> None:
     write(project, {"job.py": "import pkg.a", "pkg/__init__.py": "", "pkg/a.py": ""})
