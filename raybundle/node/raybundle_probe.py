@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -97,6 +98,8 @@ def watch(sources: dict[str, str], request: dict[str, Any], look: Any, looker: A
     import ray
 
     other = begin_outside(request) if request["outside"] and not outside else None
+    if outside:
+        request = {**request, "root": os.getcwd()}
     ray.init(address=outside, log_to_driver=False, logging_level=40)
     own = ray.get_runtime_context().get_node_id()
     [node] = [each for each in ray.nodes() if each["NodeID"] == own]
@@ -107,18 +110,25 @@ def watch(sources: dict[str, str], request: dict[str, Any], look: Any, looker: A
     answers(lambda here: task.options(scheduling_strategy=here).remote(sources, request), label)
     if outside:
         return
-    if request["actors"]:  # they take over the workers of the tasks
-        actor, kept = ray.remote(num_cpus=0)(looker), []
-
-        def ask(here: Any) -> Any:
-            kept.append(actor.options(scheduling_strategy=here).remote())
-            return kept[-1].look.remote(sources, request)
-
-        answers(ask, {"process": "actor"})
+    if request["actors"]:
+        ask_actors(sources, request, looker)
     say_ended(ray.nodes(), label)
     if other is not None:
-        relay(other, node)
+        relay(*other, node)
     print(ALL_SAID, flush=True)
+
+
+def ask_actors(sources: dict[str, str], request: dict[str, Any], looker: Any) -> None:
+    """Prints what an actor on each node imports from; actors take over the workers of the tasks."""
+    import ray
+
+    actor, kept = ray.remote(num_cpus=0)(looker), []
+
+    def ask(here: Any) -> Any:
+        kept.append(actor.options(scheduling_strategy=here).remote())
+        return kept[-1].look.remote(sources, request)
+
+    answers(ask, {"process": "actor"})
 
 
 def has_ray(words: list[str]) -> bool:
@@ -147,14 +157,15 @@ def say_ended(nodes: list[dict[str, Any]], label: dict[str, Any]) -> None:
             say(node, {**label, "fault": ENDED})
 
 
-def relay(other: Any, node: dict[str, Any]) -> None:
-    """Prints what another driver has printed."""
+def relay(other: Any, directory: str, node: dict[str, Any]) -> None:
+    """Prints what another driver has printed, and removes its directory."""
     patience = seconds_left()
     try:
         said = other.communicate(timeout=patience)[0]
     except subprocess.TimeoutExpired:
         other.kill()
         said = ""
+    shutil.rmtree(directory, ignore_errors=True)
     print(said, flush=True)
     if MARK not in said:
         say(node, {"process": "outside driver", "fault": f"no answer in {patience:.0f} s"})
@@ -167,14 +178,29 @@ def edit_path(edits: list[list[Any]]) -> None:
             sys.path.insert(0 if first else len(sys.path), directory)
 
 
-def begin_outside(request: dict[str, Any]) -> Any:
-    """Starts the same driver on this node without the Jobs API: with the environment of the raylet."""
+def begin_outside(request: dict[str, Any]) -> tuple[Any, str]:
+    """Starts the same driver on this node without the Jobs API: with the environment of the raylet.
+
+    Its directory is a copy: nodes that run tasks of this job have the one of this job at the same place.
+
+    Returns:
+        The process, and the directory to remove after it.
+    """
     import raybundle_view  # type: ignore[import-not-found]  # in `sys.modules`
 
     environ = {**(raybundle_view.raylet_environ() or {"PATH": os.defpath})}
     environ[OUTSIDE] = os.environ.get("RAY_ADDRESS", "auto")
     words = [sys.executable, *request["words"]]
-    return subprocess.Popen(words, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    directory = tempfile.mkdtemp(prefix="raybundle-outside-")
+    shutil.copytree(os.getcwd(), os.path.join(directory, "project"))
+    return subprocess.Popen(
+        words,
+        cwd=os.path.join(directory, "project"),
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ), directory
 
 
 def say(node: dict[str, Any], facts: dict[str, Any]) -> None:

@@ -25,10 +25,12 @@ def view(request: dict[str, Any]) -> dict[str, Any]:
     """Returns what this process imports from.
 
     Args:
-        request: `modules` and `distributions`, whose files and versions are wanted.
+        request: `modules` and `distributions`, whose files and versions are wanted; `root`, the project of
+            a driver that the Jobs API did not start.
     """
     environ = raylet_environ()
-    origins = {entry: origin_of(entry, environ) for entry in sys.path}
+    root = request.get("root")
+    origins = {entry: of_project(entry, root) or origin_of(entry, environ) for entry in sys.path}
     return {
         "python": sys.executable,
         "path": [{"path": entry, "origin": origins[entry]} for entry in sys.path],
@@ -144,6 +146,13 @@ def origin_of(entry: str, environ: dict[str, str]) -> str:
     return next(
         (f".pth {os.path.basename(file)}" for file in pth_files() if names(file, path)), "another directory"
     )
+
+
+def of_project(entry: str, root: str | None) -> str:
+    """Returns where an entry is in a project; empty if it is elsewhere."""
+    if not root or not below(os.path.abspath(entry), root):
+        return ""
+    return f"project:{os.path.relpath(entry, root)}"
 
 
 def of_runtime_env(path: str) -> str:

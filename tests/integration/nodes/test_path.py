@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -88,15 +89,28 @@ def seen_by(work: Workplace, *words: str) -> dict[str, Any]:
     return document
 
 
-def failing(document: dict[str, Any]) -> dict[str, list[str]]:
-    """Returns the modules that each process of the job cannot import."""
+def failing(document: dict[str, Any], kind: str = "") -> dict[str, list[str]]:
+    """Returns the modules that each process of the job cannot import, or of a driver of another kind."""
     return {
-        f"{each['process']} {each['node'].partition(' ')[0]}": [
+        f"{each['process'].removeprefix(kind)} {each['node'].partition(' ')[0]}": [
             module["name"] for module in each["modules"] if module["file"] is None
         ]
         for each in document["processes"]
-        if not each["process"].startswith("outside")
+        if each["process"].startswith("outside ") == bool(kind)
     }
+
+
+def run_on_the_head(three_nodes: ThreeNodes, project: Path, words: list[str]) -> dict[str, list[str]]:
+    """Returns what a driver and its tasks cannot import if it runs in a copy of the project on the head."""
+    packed = project.parent / "outside.tar"
+    with tarfile.open(packed, "w", dereference=True) as archive:
+        archive.add(project, "outside")
+    with packed.open("rb") as stream:
+        three_nodes.nodes.run("n0", ["sh", "-c", "rm -rf /tmp/outside && tar -C /tmp -xf -"], stdin=stream)
+    command = ["sh", "-c", 'cd /tmp/outside && exec python "$@"', "sh", *words]
+    done = three_nodes.nodes.run("n0", command, env={"RAY_ADDRESS": "auto"})
+    [seen] = reports(done.stdout)
+    return {process: sorted(names) for process, names in seen.items() if not process.startswith("actor")}
 
 
 @pytest.mark.parametrize(("project", "words", "edits"), CASES)
@@ -123,7 +137,9 @@ def test_what_plain_ray_fails_to_import_is_predicted_and_the_bundle_imports_all(
     address = ("--address", three_nodes.nodes.address)
     done = work.command([RAY, "job", "submit", *address, "--working-dir", ".", "--", "python", *words])
     [really] = reports(done.stdout)
+    on_the_head = run_on_the_head(three_nodes, work.directory, words)
 
+    assert failing(predicted, "outside ") == on_the_head
     assert failing(predicted) == {each: sorted(found) for each, found in really.items()}
     assert done.returncode == 0, done.stderr
     assert any(really.values()) == (project != "nodes_module")
