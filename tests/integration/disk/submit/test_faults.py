@@ -142,6 +142,26 @@ def test_another_404_is_not_that_of_a_lost_job(dashboard: FakeDashboard, work: W
         assert running.end()[0] == 0
 
 
+def test_a_ray_older_than_the_oldest_that_is_tested_is_a_warning_until_it_is_newer(
+    dashboard: FakeDashboard, work: Workplace
+) -> None:
+    old = {"ray_version": "2.40.0", "session_name": "session_1"}
+    dashboard.log = b"RAYBUNDLE-NODE all\n"
+    dashboard.faults = [on("/api/version", lambda exchange: exchange.answer(200, old))]
+
+    named = work.raybundle("--json", "doctor")
+    dashboard.faults = []
+    newer = work.raybundle("--json", "doctor")
+
+    cluster = [
+        next(each for each in json.loads(done.stdout)["checks"] if each["check"] == "cluster")
+        for done in (named, newer)
+    ]
+    assert cluster[0]["found"] == "answers with Ray 2.40, older than 2.49"
+    assert (cluster[0]["state"], cluster[0]["remedy"]) == ("warning", "use a newer Ray")
+    assert cluster[1]["state"] == "ok"
+
+
 def test_one_error_of_the_server_does_not_end_a_wait(dashboard: FakeDashboard, work: Workplace) -> None:
     dashboard.add("x")
     left = [1]
