@@ -27,7 +27,7 @@ RAY = "ray"
 
 _DEV_TOOLS = frozenset({"coverage", "hypothesis", "mypy", "nose", "pip", "pytest", "ruff", "sphinx"})
 """Libraries import them for their developers; no job misses them."""
-_OPENERS = frozenset({"fsspec", "sqlalchemy"})
+_OPENERS = frozenset({"sqlalchemy"})
 """What opens addresses for other libraries, whose users do not import it."""
 
 

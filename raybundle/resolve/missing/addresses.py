@@ -27,6 +27,8 @@ _COMMON = frozenset({"file", "ftp", "git", "http", "https", "ssh"})
 """Schemes of addresses that most programs do not open with such a library."""
 _OF_FILES = "fs"
 """Ends the names of the modules with which fsspec opens files: `s3fs` for `s3://`."""
+_RAY_DATA = re.compile(rb"\bray\.data\b|\bfrom ray import (?:[\w, ]+, *)?data\b")
+"""Reads such addresses without them, with pyarrow."""
 
 
 def find_addressed(
@@ -34,10 +36,12 @@ def find_addressed(
 ) -> Iterator[tuple[LazyUse, str, int]]:
     """Yields what opens the addresses in sources and configuration, and the first place of each."""
     found: dict[str, tuple[str, int]] = {}
+    of_files = not any(map(_RAY_DATA.search, sources.values()))
     for file, source in sources.items():
         for match in _ADDRESS.finditer(source) if b"://" in source or b"+" in source else ():
             scheme = (match[1] or match[2]).decode()
-            if scheme not in found and scheme not in _COMMON:
+            counts = of_files or "+" in scheme or scheme in _DRIVERS
+            if counts and scheme not in found and scheme not in _COMMON:
                 found[scheme] = (file, source.count(b"\n", 0, match.start()) + 1)
     for library in libraries:
         for each in library.imports:

@@ -30,6 +30,7 @@ def site(tmp_path: Path) -> SitePackages:
     site.install("s3fs-2.0", requires=["fsspec"])
     site.install("fsspec-2.0", requires=["s3fs; extra == 's3'", "aiohttp; extra == 'http'"])
     site.install("aiohttp-3.0")
+    site.install("opener-1.0", requires=["fsspec"])
     return site
 
 
@@ -72,6 +73,8 @@ def test_configuration_that_travels_has_addresses_too(site: SitePackages) -> Non
         "import frames\nU = 'gs://bucket', 'http://h', 'postgresql://h/d'\n",
         "import sqlalchemy, psycopg2\nU = 'postgresql://h/d'\n",
         "import fsspec\nU = 'http://h'\n",
+        "import ray, frames\nprint(ray.data.read_parquet('s3://bucket'))\n",
+        "import opener\nU = 's3://bucket'\n",
     ],
 )
 def test_other_addresses_are_not_told(site: SitePackages, job: str) -> None:
