@@ -20,6 +20,7 @@ from raybundle.publish.bundles import build
 from raybundle.request import Request, Tracing, prepare
 from raybundle.store.local import LocalStore
 from tests.support.booting import Unpacked, make_interpreter, with_cache_at
+from tests.support.known import home, knowing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,8 @@ class Bundler:
         self, target: str = "job.py", options: Sequence[str] = (), *, traced: bool = False, **given: Any
     ) -> Plan:
         """Returns the plan of a target, resolved with its pyproject.toml and the settings `given`."""
-        own = {"PATH": os.environ["PATH"], "HOME": str(self.work), "XDG_CACHE_HOME": str(self.work / "cache")}
+        knowing(self.work / "cache/raybundle")
+        own = {"PATH": os.environ["PATH"], "HOME": str(home()), "XDG_CACHE_HOME": str(self.work / "cache")}
         settings = load_settings({"python": str(self.python), **given}, own, self.project)
         kind = NotebookTarget if target.endswith(".ipynb") else ScriptTarget
         made = kind(self.project / target, tuple(options))

@@ -16,6 +16,7 @@ from raybundle.resolve.distributions.installed import normalised_name
 from raybundle.resolve.find.finder import NotFound
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parents[3] / "projects"
@@ -32,7 +33,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def resolved(root: Path, settings: ResolveSettings | None = None, script: str = "job.py") -> Resolution:
-    kept = Cache(root.parent / "cache")
+    kept = knowing(root.parent / "cache")
     return resolve(
         ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
     )

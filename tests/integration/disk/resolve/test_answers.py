@@ -20,6 +20,7 @@ from raybundle.resolve.scan import workers
 from raybundle.resolve.settings import ResolveSettings
 from raybundle.resolve.walk import look_ahead
 from tests.support.clocks import later
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 COUNTS = Path(__file__).parents[3] / "support" / "counted_plan.py"
@@ -44,7 +45,7 @@ def ask(root: Path, settings: ResolveSettings | None = None, cwd: Path | None = 
     """The answer from the cache, which must be the one that is found without it."""
     given = (ScriptTarget(root / "job.py"), settings or ResolveSettings(), interpreter(root.parent))
     found = answer(*given, cwd or root, Cache(root.parent / "cache", clock))
-    fresh = resolve(*given, cwd or root, Cache(root.parent / "empty"))
+    fresh = resolve(*given, cwd or root, knowing(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh
@@ -258,13 +259,13 @@ def test_parallel_and_serial_answers_are_the_same(
     )
     given = (ScriptTarget(root / "job.py"), ResolveSettings(), interpreter(work), root)
     monkeypatch.setattr(look_ahead, "ENOUGH", 10**9)
-    serial = resolve(*given, Cache(work / "one"))
+    serial = resolve(*given, knowing(work / "one"))
     monkeypatch.setattr(look_ahead, "ENOUGH", 2)
     monkeypatch.setattr(workers, "processors", lambda: 3)
     if killed:
         monkeypatch.setattr(workers, "_START", "import sys; sys.stdin.readline(); sys.stdin.readline()")
 
-    assert resolve(*given, Cache(work / "two")) == serial
+    assert resolve(*given, knowing(work / "two")) == serial
     assert len(serial.modules) == 121
 
 

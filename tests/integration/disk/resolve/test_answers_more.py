@@ -24,6 +24,7 @@ from raybundle.resolve.scan import scanner
 from raybundle.resolve.scan.scanner import Scanner
 from raybundle.resolve.settings import ResolveSettings
 from tests.support.clocks import early, later
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def ask(root: Path, settings: ResolveSettings | None = None, **environ: str) -> 
         interpreter(root.parent, **environ),
     )
     found = answer(*given, root, Cache(root.parent / "cache", clock))
-    fresh = resolve(*given, root, Cache(root.parent / "empty"))
+    fresh = resolve(*given, root, knowing(root.parent / "empty"))
     shutil.rmtree(root.parent / "empty", ignore_errors=True)
 
     assert found == fresh

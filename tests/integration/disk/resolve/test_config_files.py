@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def resolved(root: Path, script: str = "job.py", settings: ResolveSettings | None = None) -> Resolution:
-    kept = Cache(root.parent / "cache")
+    kept = knowing(root.parent / "cache")
     return resolve(
         ScriptTarget(root / script), settings or ResolveSettings(), interpreter(root.parent), root, kept
     )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.model import ScriptTarget
 from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.disk.resolve.test_resolve import run
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def test_what_lies_outside_the_project_is_told_and_the_hint_takes_it(tmp_path: P
 
     def found(project: Path) -> Resolution:
         settings = ResolveSettings(project=project, arguments=named_by(arguments, project, tmp_path))
-        return resolve(target, settings, interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache"))
+        return resolve(target, settings, interpreter(tmp_path), tmp_path, knowing(tmp_path / "cache"))
 
     [warning] = found(tmp_path / "jobs").warnings
     assert re.fullmatch(rf"{tmp_path}/conf(/a.json)? is left out: it is outside the project", warning.text)
@@ -230,7 +230,7 @@ def test_a_path_from_above_the_project_is_told_and_the_hint_settles_it(tmp_path:
 
     def found(project: Path) -> list[str]:
         settings = ResolveSettings(project=project, arguments=named_by(arguments, project, tmp_path))
-        resolution = resolve(target, settings, interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache"))
+        resolution = resolve(target, settings, interpreter(tmp_path), tmp_path, knowing(tmp_path / "cache"))
         return [f"{each.text}; {each.hint}" for each in resolution.warnings]
 
     [told] = found(tmp_path / "jobs")
@@ -257,7 +257,7 @@ def test_what_lies_outside_and_is_no_data_is_not_told(tmp_path: Path, source: st
 
     assert (
         resolve(
-            target, ResolveSettings(), interpreter(tmp_path), tmp_path, Cache(tmp_path / "cache")
+            target, ResolveSettings(), interpreter(tmp_path), tmp_path, knowing(tmp_path / "cache")
         ).warnings
         == ()
     )

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.explain.left_behind import LeftFolder, left_behind
 from raybundle.model import ModuleName, ModuleTarget, NotebookTarget, ScriptTarget
 from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.integration.disk.resolve.test_resolve import project, run
+from tests.support.known import knowing
 from tests.support.remedies import cells
 from tests.support.small_project import interpreter, tree
 from tests.support.workplace import make_workplace
@@ -305,14 +305,14 @@ def test_a_path_counts_from_where_the_job_starts_then_from_the_project(work: Pat
         ResolveSettings(),
         interpreter(work),
         top,
-        Cache(work / "cache"),
+        knowing(work / "cache"),
     )
     below = resolve(
         ScriptTarget(top / "jobs/job.py"),
         ResolveSettings(),
         interpreter(work),
         top / "jobs",
-        Cache(work / "cache"),
+        knowing(work / "cache"),
     )
 
     assert [each.path for each in at_root.data] == ["project/a.csv", "project/b.csv"]
@@ -343,7 +343,7 @@ def test_a_file_beside_a_module_of_another_root_travels_in_it(work: Path) -> Non
 def test_a_module_target_has_them_too(work: Path) -> None:
     top = tree(work / "app", {"pkg/__init__.py": "", "pkg/run.py": "open('data/x.csv')\n", "data/x.csv": ""})
     target = ModuleTarget(ModuleName("pkg.run"))
-    found = resolve(target, ResolveSettings(), interpreter(work), top, Cache(work / "cache"))
+    found = resolve(target, ResolveSettings(), interpreter(work), top, knowing(work / "cache"))
 
     assert [each.path for each in found.data] == ["project/data/x.csv"]
 
@@ -421,7 +421,7 @@ def test_a_notebook_names_files_from_its_own_directory(work: Path) -> None:
     top = tree(work / "app", {"lab/n.ipynb": notebook, "lab/d.csv": "", "d.csv": ""})
     target = NotebookTarget(top / "lab/n.ipynb")
 
-    [data] = resolve(target, ResolveSettings(), interpreter(work), top, Cache(work / "cache")).data
+    [data] = resolve(target, ResolveSettings(), interpreter(work), top, knowing(work / "cache")).data
 
     place, _, line = data.reason.removeprefix("named at ").removesuffix(" (path)").partition(":")
     assert (data.path, place) == ("project/lab/d.csv", "lab/n.ipynb")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, UnresolvedImportError
 from raybundle.model import NotebookTarget
 from raybundle.resolve.driver.notebook import notebook_script
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.known import knowing
 
 if TYPE_CHECKING:
     from raybundle.model import Resolution
@@ -41,8 +41,8 @@ def notebook(directory: Path, *cells: str, **more: Any) -> Path:
 
 def resolved(file: Path) -> Resolution:
     (file.parent / "pyproject.toml").touch()
-    found = describe(Path(sys.executable), {}, file.parent, Cache(file.parent / "cache"))
-    cache = Cache(file.parent / "cache")
+    found = describe(Path(sys.executable), {}, file.parent, knowing(file.parent / "cache"))
+    cache = knowing(file.parent / "cache")
     # From another directory: a notebook runs in its own.
     return resolve(NotebookTarget(file), ResolveSettings(), found, file.parent.parent, cache)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.errors import BundleError, RaybundleError, RefusedFileError, UnresolvedImportError, UsageError
 from raybundle.explain.chains import shortest_chain_to
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
@@ -21,6 +20,7 @@ from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.clocks import early, later
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def run(
     while not (work / "pyproject.toml").exists():
         work = work.parent
     found = interpreter(work.parent, **environ)
-    kept = Cache(work.parent / "cache", clock)
+    kept = knowing(work.parent / "cache", clock)
     return resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, kept)
 
 
@@ -189,8 +189,10 @@ def test_a_member_of_a_third_party_namespace_that_is_not_installed_is_missing(
 ) -> None:
     (next((work / "venv/lib").glob("python*")) / "site-packages/google/cloud").mkdir(parents=True)
     root = tree(work / "p", {"job.py": "from google.cloud import storage"})
-    found = describe(bare_venv, {}, work, Cache(work / "cache"))
-    resolution = resolve(ScriptTarget(root / "job.py"), ResolveSettings(), found, root, Cache(work / "cache"))
+    found = describe(bare_venv, {}, work, knowing(work / "cache"))
+    resolution = resolve(
+        ScriptTarget(root / "job.py"), ResolveSettings(), found, root, knowing(work / "cache")
+    )
 
     assert [each.name for each in resolution.missing] == ["google.cloud.storage"]
 
@@ -239,7 +241,7 @@ def test_a_module_target_starts_from_the_current_directory(work: Path, name: str
     }
     root = tree(work / "p", {**files, "pkg/deep.py": ""})
     target = ModuleTarget(ModuleName(name))
-    resolution = resolve(target, ResolveSettings(), interpreter(work), root, Cache(work / "cache"))
+    resolution = resolve(target, ResolveSettings(), interpreter(work), root, knowing(work / "cache"))
 
     assert {driver, "pkg", "pkg.deep"} <= names(resolution)
     assert shortest_chain_to(resolution, {"pkg.deep"})[-1].importer == "pkg.tool"
@@ -251,7 +253,7 @@ def test_a_module_target_that_is_not_first_party_is_refused(work: Path, name: st
     target = ModuleTarget(ModuleName(name))
 
     with pytest.raises(RaybundleError, match=f"`-m {name}` is not a module of this project"):
-        resolve(target, ResolveSettings(), interpreter(work), root, Cache(work / "cache"))
+        resolve(target, ResolveSettings(), interpreter(work), root, knowing(work / "cache"))
 
 
 def test_a_sitecustomize_of_the_path_travels_and_one_beside_the_script_does_not(work: Path) -> None:
@@ -358,8 +360,10 @@ def test_what_ray_requires_is_provided_by_ray_where_nothing_travels(work: Path) 
 
 def test_ray_need_not_be_installed_where_the_bundle_is_built(work: Path, bare_venv: Path) -> None:
     root = tree(work / "p", {"job.py": "import ray.data\nimport pandas\n"})
-    found = describe(bare_venv, {}, work, Cache(work / "cache"))
-    resolution = resolve(ScriptTarget(root / "job.py"), ResolveSettings(), found, root, Cache(work / "cache"))
+    found = describe(bare_venv, {}, work, knowing(work / "cache"))
+    resolution = resolve(
+        ScriptTarget(root / "job.py"), ResolveSettings(), found, root, knowing(work / "cache")
+    )
 
     assert [each.name for each in resolution.missing] == ["pandas"]
 

@@ -20,6 +20,7 @@ from raybundle.model import Resolution, Rule, ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.known import knowing
 from tests.support.small_project import tree
 
 PROJECTS = Path(__file__).parents[3] / "projects"
@@ -88,10 +89,10 @@ def work(tmp_path: Path) -> Path:
 
 def resolved(project: Path, python: str = sys.executable, off: frozenset[str] = frozenset()) -> Resolution:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    found = describe(Path(python), environ, project, Cache(project.parent / "cache"))
+    found = describe(Path(python), environ, project, knowing(project.parent / "cache"))
     settings = ResolveSettings(rules_off=off)
     result = resolve(
-        ScriptTarget(project / "job.py"), settings, found, project, Cache(project.parent / "cache")
+        ScriptTarget(project / "job.py"), settings, found, project, knowing(project.parent / "cache")
     )
     require_complete(result)
     return result

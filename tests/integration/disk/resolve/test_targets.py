@@ -23,6 +23,7 @@ from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.booting import Unpacked, find_base, make_interpreter, unpack_bundle
+from tests.support.known import knowing
 
 if TYPE_CHECKING:
     from raybundle.model import Interpreter, Resolution
@@ -79,7 +80,7 @@ def resolved(
     target = parse_command(words).target
     cache = cwd.parent / "cache"
     found = describe(
-        python or Path(sys.executable), environ or environment(cwd), cwd, Cache(cache), target.options
+        python or Path(sys.executable), environ or environment(cwd), cwd, knowing(cache), target.options
     )
     return _resolved(words, cwd, found, cache)
 
@@ -87,7 +88,7 @@ def resolved(
 def _resolved(words: list[str], cwd: Path, found: Interpreter, cache: Path) -> Resolution:
     target = parse_command(words).target
     settings = ResolveSettings(project=project_of(target, cwd))
-    resolution = resolve(target, settings, found, cwd, Cache(cache))
+    resolution = resolve(target, settings, found, cwd, knowing(cache))
     require_complete(resolution)
     return resolution
 

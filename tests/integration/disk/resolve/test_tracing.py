@@ -25,6 +25,7 @@ from raybundle.resolve.trace.run import Run, observe
 from raybundle.resolve.traced import LOCK, Traced, TracedModule
 from tests.integration.disk.resolve.test_resolve import found_by, names
 from tests.support.booting import find_base
+from tests.support.known import knowing
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
@@ -52,11 +53,11 @@ def run(
     """Runs a target, and resolves it with what the run has shown."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     cache = directory.parent / "cache"
-    found = describe(python or Path(sys.executable), environ, directory, Cache(cache))
+    found = describe(python or Path(sys.executable), environ, directory, knowing(cache))
     order = Run(target, directory, (), directory, environ, arguments, as_main)
     traced, code = observe(order, found)
     settings = ResolveSettings(project=directory, traced=traced)
-    return traced, code, resolve(target, settings, found, directory, Cache(cache))
+    return traced, code, resolve(target, settings, found, directory, knowing(cache))
 
 
 def job(directory: Path, *arguments: str, as_main: bool = True) -> Resolution:
@@ -154,7 +155,7 @@ def test_a_run_is_as_python_runs_a_script_and_a_module(tmp_path: Path) -> None:
     directory = tree(tmp_path.resolve() / "work", {"jobs/job.py": text, "pkg/__main__.py": text})
     shown = directory.parent / "shown"
     environ = {**os.environ, "SHOWN": str(shown)}
-    found = describe(Path(sys.executable), environ, directory, Cache(directory.parent / "cache"))
+    found = describe(Path(sys.executable), environ, directory, knowing(directory.parent / "cache"))
     cases: list[tuple[list[str], Target]] = [
         (["jobs/job.py"], ScriptTarget(directory / "jobs/job.py")),
         (["-m", "pkg"], ModuleTarget(ModuleName("pkg"))),

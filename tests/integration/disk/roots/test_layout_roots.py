@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.model import Resolution, ScriptTarget
 from raybundle.resolve.answers.answers import answer
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.booting import make_venv
 from tests.support.bundled import Bundler
 from tests.support.installed import install
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(
     project: Path, script: str = "job.py", settings: ResolveSettings | None = None, **environ: str
 ) -> Resolution:
     found = interpreter(project.parent, **environ)
-    cache = Cache(project.parent / "scans")
+    cache = knowing(project.parent / "scans")
     return resolve(ScriptTarget(project / script), settings or ResolveSettings(), found, project, cache)
 
 
@@ -184,7 +184,7 @@ def test_declared_roots_come_before_the_layout_which_stays(work: Path) -> None:
 
 def test_a_changed_setting_is_noticed_by_a_kept_answer(work: Path) -> None:
     project = tree(work / "p", {"job.py": "import own\n", "lib/own.py": "", "other/own.py": ""})
-    cache, found = Cache(work / "scans"), interpreter(work)
+    cache, found = knowing(work / "scans"), interpreter(work)
 
     def places(setting: str) -> list[str]:
         (project / "pyproject.toml").write_text(setting)
@@ -200,7 +200,7 @@ def test_a_changed_setting_is_noticed_by_a_kept_answer(work: Path) -> None:
 
 def test_a_new_src_folder_is_noticed_by_a_kept_answer(work: Path) -> None:
     project = tree(work / "p", {"job.py": "import own\n"})
-    cache, found = Cache(work / "scans"), interpreter(work)
+    cache, found = knowing(work / "scans"), interpreter(work)
     target = ScriptTarget(project / "job.py")
     missing = answer(target, ResolveSettings(), found, project, cache).missing
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.model import ScriptTarget
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.resolve import ResolveSettings, resolve
+from tests.support.known import knowing
 
 FILES = ["m.py", "lib/m.py", "other/m.py", "other/deep/n.py", "site/inner/m.py"]
 
@@ -56,8 +56,8 @@ def test_the_file_chosen_after_edits_is_the_one_that_python_chose(tmp_path: Path
     work = tmp_path.resolve()
     script = project(work, driver)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    described = describe(Path(sys.executable), environ, work, Cache(work / "cache"))
-    found = resolve(ScriptTarget(script), ResolveSettings(), described, work, Cache(work / "cache"))
+    described = describe(Path(sys.executable), environ, work, knowing(work / "cache"))
+    found = resolve(ScriptTarget(script), ResolveSettings(), described, work, knowing(work / "cache"))
     files = {str(each.name): str(each.file) for each in found.modules}
 
     assert os.path.realpath(files["m"]) == really_taken(script, environ)

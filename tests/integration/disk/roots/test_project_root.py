@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from raybundle.cache.documents import Cache
 from raybundle.model import ModuleName, ModuleTarget, Resolution, ScriptTarget
 from raybundle.resolve.answers.answers import answer
 from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from raybundle.resolve.trace.run import Run, observe
+from tests.support.known import knowing
 from tests.support.small_project import interpreter, tree
 
 PROJECTS = Path(__file__).parents[3] / "projects"
@@ -40,13 +40,13 @@ def run(script: Path, settings: ResolveSettings | None = None, **environ: str) -
     while not (work / "pyproject.toml").exists() and not (work / ".git").exists():
         work = work.parent
     found = interpreter(work.parent, **environ)
-    return resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, Cache(work / "cache"))
+    return resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, knowing(work / "cache"))
 
 
 def in_venv(script: Path, python: Path, settings: ResolveSettings | None = None) -> Resolution:
     project = script.parent.parent
-    found = describe(python, {}, project, Cache(project.parent / "cache"))
-    cache = Cache(project.parent / "scans")
+    found = describe(python, {}, project, knowing(project.parent / "cache"))
+    cache = knowing(project.parent / "scans")
     return resolve(ScriptTarget(script), settings or ResolveSettings(), found, project, cache)
 
 
@@ -219,7 +219,7 @@ def test_a_module_target_in_a_subdirectory_finds_the_root(work: Path) -> None:
     target = ModuleTarget(ModuleName("train"))
 
     resolution = resolve(
-        target, ResolveSettings(), interpreter(work), project / "jobs", Cache(work / "scans")
+        target, ResolveSettings(), interpreter(work), project / "jobs", knowing(work / "scans")
     )
 
     assert names(resolution) == {"train", "tools"}
@@ -255,7 +255,7 @@ def test_an_included_script_that_imports_its_neighbour_is_not_refused(work: Path
 
 
 def placed(script: Path, cwd: Path, settings: ResolveSettings | None = None) -> list[str]:
-    found, cache = interpreter(cwd), Cache(script.parent / "cache")
+    found, cache = interpreter(cwd), knowing(script.parent / "cache")
     resolution = answer(ScriptTarget(script), settings or ResolveSettings(), found, cwd, cache)
     return [str(each.path) for each in resolution.modules if each.path]
 

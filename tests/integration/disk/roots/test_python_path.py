@@ -20,6 +20,7 @@ from raybundle.resolve.interpreter.describe import describe
 from raybundle.resolve.missing.complete import require_complete
 from raybundle.resolve.resolve import ResolveSettings, resolve
 from tests.support.clocks import early, later
+from tests.support.known import knowing
 from tests.support.slow import rest_slow
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ def resolved(
     script: Path, settings: ResolveSettings | None = None, python: Path | None = None, **environ: str
 ) -> Resolution:
     work = script.parent
-    found = describe(python or Path(sys.executable), environ, work, Cache(work.parent / "cache"))
-    cache = Cache(work.parent / "cache")
+    found = describe(python or Path(sys.executable), environ, work, knowing(work.parent / "cache"))
+    cache = knowing(work.parent / "cache")
     resolution = resolve(ScriptTarget(script), settings or ResolveSettings(), found, work, cache)
     require_complete(resolution)
     return resolution
