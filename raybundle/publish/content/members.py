@@ -141,7 +141,11 @@ def open_layer(path: Path, name: str, where: str) -> Iterator[LayerArchive]:
         DigestMismatchError: it is not that archive.
     """
     expected = name.rpartition("-")[2]
-    with path.open("rb") as opened, _zip(opened, where, f"sha256:{expected}") as outer:
+    try:
+        stream = path.open("rb")
+    except OSError as error:  # somebody has removed it since it was hashed
+        raise _mismatch(where, f"sha256:{expected}", error) from error
+    with stream as opened, _zip(opened, where, f"sha256:{expected}") as outer:
         try:
             if outer.namelist() != [f"{name}.json", f"{name}.zip"]:
                 raise ValueError(f"an archive of {', '.join(outer.namelist()[:3])}")

@@ -7,7 +7,9 @@ import os
 import signal
 import stat
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import pytest
 
@@ -16,6 +18,7 @@ from raybundle.publish.bundles import build, find_bundle
 from raybundle.publish.content.objects import open_shelf
 from raybundle.publish.content.pulling import pull_stored
 from raybundle.publish.layout import layer_key
+from raybundle.store.local import LocalStore
 from tests.support.installed import install
 from tests.support.layered import plan_with
 from tests.support.slow import rest_slow
@@ -24,7 +27,6 @@ from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from raybundle.cache.documents import Cache
     from raybundle.publish.content.pulling import Pulled
@@ -136,6 +138,26 @@ def test_modes_are_those_of_the_bundle_under_the_users_umask(tmp_path: Path) -> 
         path.name: stat.S_IMODE(path.stat().st_mode) for path in (work.directory / "out/project").iterdir()
     }
     assert modes == {"job.py": 0o640, "tool.py": 0o750}
+
+
+class Losing(LocalStore):
+    """A store of which somebody removes each layer as soon as it is read."""
+
+    def pieces(self, key: str, start: int = 0) -> Iterator[bytes]:
+        yield from super().pieces(key, start)
+        if key.startswith("layers/"):
+            (Path(unquote(self.url.removeprefix("file://"))) / key).unlink()
+
+
+def test_a_layer_that_is_removed_while_it_is_read_is_named_and_not_the_directory(
+    tmp_path: Path, cache: Cache
+) -> None:
+    store = Losing(tmp_path / "store")
+    found = [install(tmp_path / "site", "one", FILES)]
+    stored = build(plan_with(tmp_path, found, sites=[tmp_path / "site"]), store)
+
+    with pytest.raises(DigestMismatchError, match=r"layers/.*\.zip in file://.*No such file"):
+        unpack(store, stored, cache, tmp_path / "new")
 
 
 def _words(*words: str) -> list[str]:
