@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle import errors
+from raybundle.resolve.collector import uncollected
 from raybundle.resolve.evaluate.parsing import children, walk
 
 if TYPE_CHECKING:
@@ -43,24 +44,20 @@ class _Call(NamedTuple):
 
 def said() -> list[Said]:
     """Return every text that an error or a warning can have."""
-    return sorted(set(_source().said()))
+    return _texts()[0]
 
 
 def literals() -> set[str]:
     """Return every text of the source, with its holes."""
-    source = _source()
-    return {
-        text
-        for tree in source.trees.values()
-        for node in walk(tree)
-        if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp)
-        for text in source.texts(node, (tree,))
-    }
+    return _texts()[1]
 
 
 @cache
-def _source() -> _Source:
-    return _Source(SOURCE)
+def _texts() -> tuple[list[Said], set[str]]:
+    """Return both; the trees, which are a million objects, end here, so that no collection searches them."""
+    with uncollected():
+        source = _Source(SOURCE)
+        return sorted(set(source.said())), set(source.literals())
 
 
 class _Source:
@@ -131,6 +128,12 @@ class _Source:
                 text = each.text.removeprefix("warning: ")
                 if text != each.text and is_worded(text):
                     yield each._replace(text=text)
+
+    def literals(self) -> Iterator[str]:
+        for tree in self.trees.values():
+            for node in walk(tree):
+                if isinstance(node, ast.Constant | ast.JoinedStr | ast.BinOp):
+                    yield from self.texts(node, (tree,))
 
     def _classes(self, name: str, scope: tuple[ast.AST, ...]) -> set[str]:
         """Return the classes that a name calls: its own, or those that the function around assigns to it."""
