@@ -278,6 +278,8 @@ class Facts(NamedTuple):
     opened: tuple[Opened, ...] = ()
     """Files that it reads by names that are not known."""
     loaders: tuple[Loader, ...] = ()
+    renames: tuple[tuple[str, str], ...] = ()
+    """Names for what has another one elsewhere, and that: `import a.b as c`, `c = a`."""
 
 
 def in_order(imports: Iterable[Import]) -> tuple[Import, ...]:
@@ -317,7 +319,7 @@ def from_json(value: list[Any]) -> Facts:
         TypeError, ValueError, IndexError: the value has another shape.
     """
     sha256, imports, exports, unknown, path_edits, remarks, configs, installs, rewires, *more = value
-    named, opened, loaders = more
+    named, opened, loaders, renames = more
     return Facts(
         sha256,
         tuple(_import(*each) for each in imports),
@@ -331,6 +333,7 @@ def from_json(value: list[Any]) -> Facts:
         tuple(Named(*each) for each in named),
         tuple(Opened(*each) for each in opened),
         tuple(Loader(name, walks, tuple(lines)) for name, walks, lines in loaders),
+        tuple((name, other) for name, other in renames),
     )
 
 

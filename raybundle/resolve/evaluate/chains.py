@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_IMPORTERS = frozenset({"import_module", "__import__"})
-_FULL = frozenset({"importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"})
+_FULL = frozenset(
+    [
+        *("importlib.import_module", "importlib.__import__", "__import__", "builtins.__import__"),
+        "lazy_loader.load",
+    ]
+)
+_IMPORTERS = frozenset(name.rpartition(".")[2] for name in _FULL)
 _DEPTH = 4
 """Assignments that a chain is followed through."""
 _OWN = "self"
@@ -76,6 +81,11 @@ class Aliases:
                 case _:
                     pass
         return ""
+
+    def renamed(self) -> Iterator[tuple[str, str]]:
+        """Yields the names that are assigned another name as it is."""
+        for name, values in self.values.items():
+            yield from ((name, start) for start, rest in values if not rest and start != name)
 
     def targets(
         self, name: str, attributes: tuple[str, ...], bindings: Mapping[str, set[str]]

@@ -109,7 +109,7 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
         opened=opened,
         loaders=tuple(loaders(tree, dynamic)),
     )
-    return with_comments(found, source)
+    return with_comments(found._replace(renames=tuple(sorted(set(swept.renames())))), source)
 
 
 def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:

@@ -146,6 +146,14 @@ class _Sweep:
                 for target, rest in self.aliases.targets(name, attributes, self.calls.bindings):
                     yield Import(line, Attributes(target, rest[:_CHAIN_LIMIT]))
 
+    def renames(self) -> Iterable[tuple[str, str]]:
+        """Yields the names that the source gives to what has another one: `import a.b as c`, `c = a`."""
+        bindings = self.calls.bindings
+        for name, targets in bindings.items():
+            yield from ((name, each) for each in targets if each.rpartition(".")[2] != name)
+        for name, start in self.aliases.renamed():
+            yield from ((name, each) for each in bindings.get(start, ()))
+
     def visit_import(self, node: ast.Import, guard: Guard) -> bool:
         self.calls.bind_all(node)
         for alias in node.names:

@@ -226,6 +226,7 @@ class Meanings:
 
 
 def _bindings(facts: Facts, package: str | None) -> Iterator[tuple[str, str]]:
+    yield from ((name, absolute(other, package) or "") for name, other in facts.renames)
     for each in facts.imports:
         match each.form:
             case Statement(name=name, members=(), rule="import"):
