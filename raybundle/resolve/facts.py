@@ -154,8 +154,7 @@ Form = Statement | Attributes | LazyStub | DistributionName | ProgramName | OfEa
 """The ways in which a source imports."""
 
 
-@dataclass(frozen=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """One import, as the file writes it."""
 
     line: int

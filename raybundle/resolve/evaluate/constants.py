@@ -44,7 +44,8 @@ def with_constants(tree: ast.Module, source: bytes, words: bytes, environment: E
     """Returns an environment that also knows the variables that a source sets once, at its top level."""
     if _CHECKING.encode() in words and any(form.search(source) for form in _OWN_CHECKING):
         environment = replace(environment, constants=dict(_checking(tree, environment)))
-    if not any(word in words for word in _WORDS) and not any(each in source for each in _OF_OS):
+    of_os = b" os" in words and any(each in source for each in _OF_OS)
+    if not of_os and not any(word in words for word in _WORDS):
         return environment
     found: dict[str, Any] = {}
     growing = replace(environment, constants=found)
@@ -97,9 +98,10 @@ def _checking(tree: ast.Module, environment: Environment) -> Iterator[tuple[str,
         yield name, found.pop() if len(found) == 1 else UNKNOWN
 
 
-def switches(source: bytes) -> Iterator[UnknownImport]:
+def switches(source: bytes, words: bytes) -> Iterator[UnknownImport]:
     """Yields what sets the `TYPE_CHECKING` of another module. It counts in all modules that load later."""
-    for found in _SWITCH.finditer(source) if b".TYPE_CHECKING" in source else ():
+    may_switch = _CHECKING.encode() in words and b".TYPE_CHECKING" in source
+    for found in _SWITCH.finditer(source) if may_switch else ():
         text = found[1].decode(errors="replace").strip()
         if not text.endswith("False"):
             yield UnknownImport(source.count(b"\n", 0, found.start(1)) + 1, text, ANY)

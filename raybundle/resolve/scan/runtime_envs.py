@@ -36,9 +36,9 @@ _HERE = frozenset({".", "./", ""})
 """Values of `working_dir` that mean the project, which tasks have anyway."""
 
 
-def runtime_envs(source: bytes, tree: ast.Module) -> list[Remark]:
+def runtime_envs(words: bytes, tree: ast.Module) -> list[Remark]:
     """Returns a remark for each field of a literal `runtime_env` that leaves the bundle or adds to it."""
-    if _ENVIRONMENT.encode() not in source:
+    if _ENVIRONMENT.encode() not in words:
         return []
     found = {(id(value), in_init): value for value, in_init in _literals(tree)}
     remarks = [

@@ -62,6 +62,8 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 
+_OF_LITERALS = (b"gA", b"800", b"x80")
+"""One of them is in the words of each source that has a pickle as a literal."""
 _LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
 """Is in each source that has a pickle as a literal."""
 _PYTHON = re.compile(rb"#!.*\bpython[\d.]*\s*(?:-\w+\s*)*\r?\n")
@@ -80,21 +82,21 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     constants = with_constants(tree, source, words, environment)
     swept = sweep(tree, constants, dotted_literals(source), may_ask=may_ask_for_module(words))
     dynamic = DynamicImports(swept.calls, NameValues(tree, swept.calls.bindings, is_package))
-    dynamic.run(source)
+    dynamic.run(words)
     if may_be_passed_on(source, words, swept.calls):
         dynamic.follow_aliases()
     references = References(swept.calls, dynamic.names)
     commands, (started, of_children) = references.run(source, words), children(source, words, dynamic.names)
     lazy = lazy_tables(tree, is_package=is_package) if may_be_lazy(words) else []
-    tables = [*settings_lists(tree, source), *references.found, *lazy, *_pickles_in(tree, source)]
+    tables = [*settings_lists(tree, source), *references.found, *lazy, *_pickles_in(tree, source, words)]
     imports = [*swept.imports, *swept.submodules(), *dynamic.found, *tables, *commands.found, *started]
     known = {(each.line, each.form.name) for each in (*dynamic.found, *tables)}
     imports += swept.named_in_strings(known, server_lines(tree) if swept.strings else set())
     paths, opened = find_files(tree, source, words, file.rpartition("/")[2], paths_read_in(swept.calls))
     named = tuple(each for each in (*paths, *commands.scripts) if each.path not in commands.written)
     unseen = () if any(each.path.endswith(".py") for each in named) else commands.unknown
-    unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source)}
-    remarks = (*runtime_envs(source, tree), *own_clusters(source, tree), *unforgiven(tree, dynamic.asked))
+    unknown = {*dynamic.unknown, *references.unknown, *unseen, *switches(source, words)}
+    remarks = (*runtime_envs(words, tree), *own_clusters(source, tree), *unforgiven(tree, dynamic.asked))
     found = Facts(
         sha256=hashlib.sha256(source).hexdigest(),
         imports=in_order(imports),
@@ -112,9 +114,10 @@ def scan(source: bytes, file: str, environment: Environment) -> Facts:
     return with_comments(found._replace(renames=tuple(sorted(set(swept.renames())))), source)
 
 
-def _pickles_in(tree: ast.Module, source: bytes) -> Iterator[Import]:
+def _pickles_in(tree: ast.Module, source: bytes, words: bytes) -> Iterator[Import]:
     """Yields the modules that pickles name which are literals, as bytes or as text."""
-    for node in walk(tree) if _LITERAL.search(source) else ():
+    may_be_there = any(word in words for word in _OF_LITERALS) and _LITERAL.search(source)
+    for node in walk(tree) if may_be_there else ():
         if isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)):
             value = node.value if isinstance(node.value, bytes) else node.value.encode(errors="replace")
             for name in sorted(modules_in_literal(value)):

@@ -101,7 +101,7 @@ class DynamicImports:
     def __post_init__(self) -> None:
         self.modules = ModuleNames(self.calls, self.names)
 
-    def run(self, source: bytes) -> None:
+    def run(self, words: bytes) -> None:
         """Fills `found` and `unknown`."""
         asked = metadata.MetadataCalls(self.calls, self.names, self.found, self.asked)
         for call, guard, names in self.calls.with_meaning():
@@ -117,7 +117,7 @@ class DynamicImports:
                 self._walk(call, deep=_WALKS[min(walks)])
             elif not asked.take(call, names):
                 self._framework(call, names, guard)
-        asked.pick(source)
+        asked.pick(words)
 
     def _framework(self, call: ast.Call, names: set[str], guard: Guard) -> None:
         """Takes what functions of libraries read or import."""

@@ -125,9 +125,9 @@ class MetadataCalls:
                 if protocol in _FILE_SYSTEMS:
                     self.found.append(Import(call.lineno, DistributionName(_FILE_SYSTEMS[protocol])))
 
-    def pick(self, source: bytes) -> None:
+    def pick(self, words: bytes) -> None:
         """Takes the distributions whose names are strings of a source that lists all of them."""
-        if not (self.lists or self._has_working_set(source)):
+        if not (self.lists or self._has_working_set(words)):
             return
         groups = {each.form.name for each in self.found if isinstance(each.form, EntryPointGroup)}
         for node in self.names.nodes:
@@ -143,8 +143,8 @@ class MetadataCalls:
                 case _:
                     continue
 
-    def _has_working_set(self, source: bytes) -> bool:
-        nodes = self.names.nodes if b"working_set" in source else ()
+    def _has_working_set(self, words: bytes) -> bool:
+        nodes = self.names.nodes if b"working_set" in words else ()
         values = (each for each in nodes if isinstance(each, (ast.Name, ast.Attribute)))
         return any(_WORKING_SET in self.calls.qualified(each) for each in values)
 
