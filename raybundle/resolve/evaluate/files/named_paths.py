@@ -167,7 +167,8 @@ class _Search:
                 self.visit(each, scope, wide=False)
 
     def _is_of_interest(self, statement: ast.stmt) -> bool:
-        first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
+        marks = getattr(statement, "decorator_list", ())
+        first = min(each.lineno for each in (statement, *marks)) if marks else statement.lineno
         last = statement.end_lineno or first
         match statement:
             case ast.FunctionDef(body=[ast.Expr(value=ast.Constant()) as text, _, *_]):
