@@ -135,7 +135,7 @@ class NameValues:
             case ast.BinOp():
                 return self._operation(node, depth)
             case ast.IfExp(body=body, orelse=orelse):
-                return [*self._texts(body, depth), *self._texts(orelse, depth)]
+                return [text for each in {body: 1, orelse: 1} for text in self._texts(each, depth)]
             case ast.BoolOp(values=values):
                 return [text for each in values for text in self._texts(each, depth)]
             case ast.Subscript() | ast.Call():

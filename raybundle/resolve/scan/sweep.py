@@ -177,6 +177,7 @@ class _Sweep:
         holds = decide(node.test, self.environment)
         self.stack.append(node.test)
         if holds is not None:
+            _keep(node, holds=holds)
             self.stack += node.body if holds else node.orelse
             return False
         under = branches_of(node.test, guard, may_ask=self.may_ask)
@@ -189,9 +190,13 @@ class _Sweep:
 
     def visit_branches(self, node: ast.While | ast.IfExp, guard: Guard) -> bool:
         """`while` and `a if b else c`: a part that may not run is a branch."""
+        holds = decide(node.test, self.environment)
+        if holds is not None and isinstance(node, ast.IfExp):
+            node.body = node.orelse = node.body if holds else node.orelse
+            self.stack += [node.test, node.body]
+            return False
         if guard.deferred:
             return True
-        holds = decide(node.test, self.environment)
         self.stack.append(node.test)
         for part, runs in ((node.body, holds), (node.orelse, None if holds is None else not holds)):
             nodes = part if isinstance(part, list) else [part]
@@ -206,7 +211,8 @@ class _Sweep:
         first: ast.expr
         rest: Sequence[ast.AST]
         if isinstance(node, ast.Match):
-            first, rest = node.subject, list(cases_of(node, self.environment))
+            node.cases = list(cases_of(node, self.environment))
+            first, rest = node.subject, node.cases
         elif guard.deferred:
             return True
         else:
@@ -336,6 +342,14 @@ class _Sweep:
                 self.path_targets.append(base)
             case _:
                 return
+
+
+def _keep(node: ast.If, *, holds: bool) -> None:
+    """Takes the branch that never runs on the target from the tree: nobody reads it."""
+    if holds:
+        node.orelse = []
+    else:
+        node.body = [ast.copy_location(ast.Pass(), node)]
 
 
 _VISITORS: dict[type[ast.AST], Callable[[_Sweep, Any, Guard], bool]] = {

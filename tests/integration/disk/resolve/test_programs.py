@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -94,3 +95,29 @@ def test_a_program_that_nobody_brings_is_told_unless_its_absence_is_caught(tmp_p
     [told] = bench.told()
 
     assert "job.py:3: `made-tool` is a program that the bundle does not have" in told
+
+
+STARTED = "os.system('absent')"
+ELSEWHERE = {
+    "if": f"if os.name == 'nt':\n    {STARTED}\n",
+    "else": f"if os.name == 'posix':\n    pass\nelse:\n    {STARTED}\n",
+    "elif": f"if sys.argv[9:]:\n    pass\nelif platform.system() == 'Windows':\n    {STARTED}\n",
+    "function": f"def f():\n    if sys.platform == 'win32':\n        return {STARTED}\n    return 0\n",
+    "choice": "os.system('absent' if os.name == 'nt' else 'true')\n",
+    "inner choice": "def f():\n    tool = 'absent' if os.name == 'nt' else 'true'\n    os.system(tool)\n",
+    "choice of calls": f"f = os.system('true') if os.name == 'posix' else {STARTED}\n",
+    "match": f"match sys.platform:\n    case 'win32':\n        {STARTED}\n    case _:\n        pass\n",
+    "name": "if os.name == 'nt':\n    it = 'absent'\nelse:\n    it = 'true'\nos.system(it)\n",
+    "flag": f"WINDOWS = os.name == 'nt'\nif WINDOWS:\n    {STARTED}\n",
+}
+SWAPPED = {"'nt'": "'posix'", "'posix'": "'nt'", "'win32'": "'linux'", "'Windows'": "'Linux'"}
+
+
+@pytest.mark.parametrize("kind", ELSEWHERE)
+def test_a_program_that_only_another_platform_starts_is_not_told(tmp_path: Path, kind: str) -> None:
+    job = f"import os, platform, sys\n{ELSEWHERE[kind]}"
+    bench = Bundler(tree(tmp_path / "project", {"job.py": job}), tmp_path)
+
+    assert bench.told() == []
+    (tmp_path / "project/job.py").write_text(re.sub("|".join(SWAPPED), lambda each: SWAPPED[each[0]], job))
+    assert len(bench.told()) == 1
