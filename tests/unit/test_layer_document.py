@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from raybundle.bundle.layers.archive import check_archive
-from raybundle.bundle.layers.document import parse_document
+from raybundle.bundle.layers.document import is_compiled, parse_document
 from raybundle.errors import DigestMismatchError
 from raybundle.formats.canonical import canonical_json
 from tests.support.layer_archives import make_layer, zipped
@@ -24,6 +24,12 @@ def row(path: str, size: int = 1, sha256: str = HASH) -> dict[str, Any]:
 
 def document(*rows: dict[str, Any]) -> bytes:
     return canonical_json({"files": list(rows), "format": 1, "name": "a", "version": "1"})
+
+
+@pytest.mark.parametrize("name", ["a" * 252, "\u30e2" * 80])
+def test_a_source_whose_byte_code_would_have_too_long_a_name_is_not_compiled(name: str) -> None:
+    assert not is_compiled(f"pkg/{name}.py")
+    assert is_compiled(f"{name}/{name[:79]}.py")
 
 
 @pytest.mark.parametrize(

@@ -67,13 +67,18 @@ class LayerDocument:
 
 RECORD_END = ".dist-info/RECORD"
 _TESTS = frozenset({"test", "tests"})
+_LONGEST = 240
+"""Bytes of the name of a source: its byte-code has `.cpython-311.pyc` in place of `.py`, and 255 at most."""
 _HASH = re.compile("[0-9a-f]{64}")
 
 
 def is_compiled(path: str) -> bool:
-    """Returns whether a bundle has byte-code of a file: not of tests, which would be two thirds of it."""
-    folders = path.split("/")
-    return path.endswith(".py") and _TESTS.isdisjoint(folders[:-1])
+    """Returns whether a bundle has byte-code of a file: not of tests, which would be two thirds of it.
+
+    Nor is there any if its name would be too long.
+    """
+    *folders, name = path.split("/")
+    return name.endswith(".py") and len(name.encode()) <= _LONGEST and _TESTS.isdisjoint(folders)
 
 
 def format_record(files: Iterable[LayerFile], own: str) -> bytes:

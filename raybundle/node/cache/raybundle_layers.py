@@ -32,6 +32,8 @@ HEADER = struct.Struct("<26xHH")
 """A member's local header: the lengths of its name and its extra field (PKWARE's APPNOTE, 4.3.7)."""
 CHUNK = 4 << 20
 """Bytes of a member that are inflated, hashed and written at a time."""
+LONGEST_NAME = 255
+"""As in `raybundle_materialise`."""
 TEST_FOLDERS = frozenset({"test", "tests"})
 """Folders whose modules are not compiled in advance: there are many of them, and few jobs import them."""
 
@@ -322,6 +324,8 @@ def _compile(data: bytes, target: str) -> None:
         code, importlib.util.source_hash(data), checked=False
     )
     file = import_system.cache_from_source(target, optimization="")
+    if len(os.fsencode(os.path.basename(file))) > LONGEST_NAME:
+        return  # each import compiles it again
     if os.path.lexists(file):  # a killed process has left it
         os.unlink(file)
     with open(file, "wb") as stream:

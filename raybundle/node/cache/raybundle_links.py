@@ -23,6 +23,8 @@ RAY_EXTRAS = ("default",)
 """Ray's supervisor runs in the job's environment and imports what `ray[default]` requires."""
 SERVE = "ray[serve]"
 """Stands among the provided distributions for what Ray Serve requires, as far as it is installed."""
+LONGEST_NAME = 255
+"""As in `raybundle_materialise`."""
 REQUIREMENTS = "ray_runtime_env_internal_pip_requirements.txt"
 """Start of the name of Ray's list of requirements (ray/_private/runtime_env/dependency_utils.py)."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)\])?[^;]*(?:;(.*))?")
@@ -131,7 +133,8 @@ def _finish(directory: str) -> None:
 def _compile(source: str) -> None:
     """Writes the byte-code of a linked module beside the link, where Python looks for it."""
     file = import_system.cache_from_source(source)
-    if os.path.lexists(file) or os.path.islink(os.path.dirname(file)):
+    too_long = len(os.fsencode(os.path.basename(file))) > LONGEST_NAME
+    if too_long or os.path.lexists(file) or os.path.islink(os.path.dirname(file)):
         return
     try:
         with open(source, "rb") as stream:

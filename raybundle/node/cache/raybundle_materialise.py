@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 LARGE = 1 << 20
 """As in `raybundle_record`, which the boot loads by its name alone."""
+LONGEST_NAME = 255
+"""Bytes of a name in a directory; that of byte-code is longer than that of its source."""
 FOLDERS = ("trees", "boot", "links", "layers", "environments", "data", "jobs", "fetched")
 """Folders of the cache; only this user can read and write them."""
 
@@ -288,6 +290,8 @@ def _compile(data: bytes, target: str, final: str, level: str | None = None) -> 
         code, int(status.st_mtime), status.st_size
     )
     file = import_system.cache_from_source(target, optimization=level)
+    if len(os.fsencode(os.path.basename(file))) > LONGEST_NAME:
+        return  # each import compiles it again
     os.makedirs(os.path.dirname(file), 0o700, exist_ok=True)
     with open(file, "wb") as stream:
         stream.write(byte_code)

@@ -20,7 +20,7 @@ import pytest
 
 from raybundle.bundle.values import LayerEntry
 from raybundle.node.cache import raybundle_layers, raybundle_parallel
-from tests.support.booting import make_interpreter
+from tests.support.booting import make_interpreter, unpack
 from tests.support.slow import rest_slow
 from tests.support.unpacked_layers import HandMade, make_layer, with_byte_code
 
@@ -166,6 +166,25 @@ def test_paths_are_utf_8_on_disk_whatever_the_locale_of_the_process(tmp_path: Pa
     done = node.run(python, "job.py", env={**ascii_only, "RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"})
 
     assert str("\u00fc.txt".encode()) in done.stdout, done.stderr
+
+
+LONG = ("m" * 252, "\u30e2" * 84)
+"""Names of 252 bytes: those of their byte-code would be too long."""
+
+
+def test_modules_with_the_longest_names_run_though_their_byte_code_has_no_name(
+    tmp_path: Path, python: Path
+) -> None:
+    layer = make_layer("named", {"named/__init__.py": "", **{f"named/{name}.py": "" for name in LONG}})
+    node = on_node(
+        tmp_path / "layer", python, f"from named import {', '.join(LONG)}; print('ran')\n", [layer]
+    )
+    own = {"project/job.py": f"import {', '.join(LONG)}; print('ran')\n"}
+    other = unpack(tmp_path / "project", {**own, **{f"project/{name}.py": "" for name in LONG}})
+
+    for each in (node, other):
+        done = each.driver(python, "job.py")
+        assert (done.returncode, done.stdout) == (0, "ran\n"), done.stderr
 
 
 @pytest.mark.slow
