@@ -34,8 +34,8 @@ _TEXT = re.compile(r"(?i)\.(?:csv|tsv|txt|jsonl|ndjson|lst|list|scp|sql|xml|prop
 LARGEST_TEXT = 16 * 1024 * 1024
 """Bytes of a text that is searched for pickles, a sixth of a second."""
 _MAGIC = re.compile(
-    rb"\x80[\x02-\x05]|\(?[dl]p\d+\n|[\]}]q\0|\(?i[A-Za-z_][\w.]*\n\w+\n"
-    rb"|c[A-Za-z_][\w.]*\n\w+\n(?:p\d+\n|q.)?[.(R)]"
+    rb"\x80[\x02-\x05]|\(*[dl]p\d+\n|[\]}]q\0|\(*i[A-Za-z_][\w.]*\n\w+\n"
+    rb"|\(*c[A-Za-z_][\w.]*\n\w+\n(?:p\d+\n|q.)?[.(R)]"
 )
 """How pickles begin, from protocol 2 on and before."""
 _START = re.compile(rb"\x80(?:[\x04\x05]\x95|[\x02\x03][c(\]}])")

@@ -62,9 +62,12 @@ if TYPE_CHECKING:
     from raybundle.resolve.interpreter.markers import Environment
 
 
-_OF_LITERALS = (b"gA", b"800", b"x80")
+_OF_LITERALS = (b"gA", b"800", b"x80", b"ickle", b"loads", b"_reconstructor")
 """One of them is in the words of each source that has a pickle as a literal."""
-_LITERAL = re.compile(rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]")
+_LITERAL = re.compile(
+    rb"gA[I-X][\w+/-]{8}|800[2-5][0-9a-fA-F]{8}|\\x80\\x0[2-5]"
+    rb"|['\"]\(*(?:[dl]p\d+|[ci][A-Za-z_][\w.]*(?:\\n|\n)\w+)(?:\\n|\n)"
+)
 """Is in each source that has a pickle as a literal."""
 _PYTHON = re.compile(rb"#!.*\bpython[\d.]*\s*(?:-\w+\s*)*\r?\n")
 _OF_PACKAGES = ("__init__.py", "__init__.pyi")

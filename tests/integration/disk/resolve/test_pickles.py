@@ -269,3 +269,15 @@ def test_a_literal_that_names_a_module_which_is_gone_stops_nothing(work: Path) -
 
     [warning] = told(run(project / "job.py"))
     assert "`old`" in warning
+
+
+BOX = b"ccopy_reg\n_reconstructor\n(cshapes\nBox\nc__builtin__\nobject\nNtR"
+BY_LINES = [BOX + b".", b"(lp0\n" + BOX + b"a.", b"(" + BOX + b"I1\ntp9\n.", b"(dp0\nVk\np1\n" + BOX + b"s."]
+
+
+@pytest.mark.parametrize("literal", BY_LINES, ids=["object", "list", "tuple", "table"])
+def test_a_pickle_by_lines_in_bytes_names_its_modules(work: Path, literal: bytes) -> None:
+    job = f"import pickle\npickle.loads({literal!r})\n"
+    script = tree(work / "app", {"job.py": job, "shapes.py": ""}) / "job.py"
+
+    assert "shapes" in names(run(script))
