@@ -220,6 +220,9 @@ EVERYTHING = ("*?", "**/*?")
 """Forms of what a job lists, and of what it walks over: each name, and no name that is not known."""
 
 
+Role = Literal["data", "cwd", "secrets", "written"]
+
+
 class Named(NamedTuple):
     """A path that a source names."""
 
@@ -229,7 +232,7 @@ class Named(NamedTuple):
     """Relative and normalised. It may start with `..`, and has `*` for each unknown part."""
     wide: bool = False
     """It may also be a directory, which means its files."""
-    role: Literal["data", "cwd", "secrets", "written"] = "data"
+    role: Role = "data"
     """What it is for: data that is read, a directory that the job changes to, one with secrets, an output."""
 
 

@@ -44,7 +44,7 @@ def named_by(
     What they name from `cwd` on counts too if the project is below it. What an option names that says where
     to write (`--output-dir runs`) is none: it is not read. The words in a file of arguments (`@args.txt`)
     count as well, and so do the values of the job's variables; a directory only if the variable is one of
-    directories (`DATA_DIR`).
+    directories (`DATA_DIR`). A directory into which the job writes ends with a `/`.
     """
     project, found, before = project.resolve(), dict[str, None](), ""
     bases = (cwd.resolve(), project)
@@ -57,17 +57,29 @@ def named_by(
     for word, wide in given:
         option = word if "=" in word else before
         before = word
-        if _WRITES.match(option):
-            continue
         for text in _paths_in(word):
-            for base in bases:
-                path = os.path.normpath(base / text)
-                near = path.startswith(f"{base}/") and not text.startswith("/")
-                if (near or path.startswith(f"{project}/")) and os.path.lexists(path):
-                    if wide or Path(path).is_file():
-                        found[path] = None
-                    break
+            near = {os.path.normpath(base / text): f"{base}/" for base in bases}
+            own = f"{project}/"
+            paths = [
+                path
+                for path, base in near.items()
+                if path.startswith(own) or (path.startswith(base) and not text.startswith("/"))
+            ]
+            path = next(filter(os.path.lexists, paths), None)
+            writes = _WRITES.match(option) is not None
+            if writes or path is None:
+                found.update(dict.fromkeys(_written_into(paths, bases, empty=not writes)))
+            elif wide or Path(path).is_file():
+                found[path] = None
     return tuple(found)
+
+
+def _written_into(paths: Iterable[str], bases: tuple[Path, ...], *, empty: bool) -> Iterator[str]:
+    """Yields the first directory that one of some paths is or lies in, with a `/`; only an `empty` one."""
+    folders = (folder for path in map(Path, paths) for folder in (path, path.parent))
+    found = next((each for each in folders if each not in bases and each.is_dir()), None)
+    if found and not (empty and any(not each.name.startswith(".") for each in found.iterdir())):
+        yield f"{found}/"
 
 
 def modules_named_by(

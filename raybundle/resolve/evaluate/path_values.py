@@ -207,8 +207,14 @@ class Scope:
             # The finder knows the other places of such a package.
             case "list" | "tuple" | "sorted" | "pkgutil.extend_path" as name, _, [list() as values, *_]:
                 return sorted(values, key=str) if name == "sorted" else list(values)
-            case _, ast.Attribute(value=table, attr="items"), []:
-                return _items_of(self.value(table))
+            case _, ast.Attribute(value=table, attr="items" | "values" | "keys" as part), []:
+                return _items_of(self.value(table), part)
+            case "enumerate" | "zip" as name, _, [list(), *_]:
+                lists = [each for each in arguments if isinstance(each, list)]
+                return [
+                    [*row]
+                    for row in (enumerate(lists[0]) if name == "enumerate" else zip(*lists, strict=False))
+                ]
             case _, ast.Attribute(value=ast.Constant(value=str(form)), attr="format"), _:
                 return _formatted(form, arguments)
             case dotted, _, _:
@@ -366,10 +372,12 @@ def _filled(form: str, values: str | int | list[Value]) -> str:
         raise CannotEvaluateError from error
 
 
-def _items_of(value: Value) -> list[Value]:
+def _items_of(value: Value, part: str) -> list[Value]:
     if not isinstance(value, dict):
         raise CannotEvaluateError
-    return [[key, each] for key, each in value.items()]
+    if part == "items":
+        return [[key, each] for key, each in value.items()]
+    return [*value.values()] if part == "values" else [*value]
 
 
 def _item_at(values: list[Value], index: Value) -> Value:

@@ -30,6 +30,8 @@ _DEPTH = 3
 """Calls of own functions, one in the other."""
 _MOST = 64
 """Values that an expression may have."""
+_FEW = 16
+"""Items of a list that count one by one in a loop; more may be added to it anywhere."""
 HERE = "/\x01" * _DEEP
 """Stands for the directory of the file."""
 START = "/\x02" * _DEEP
@@ -98,6 +100,26 @@ class SymbolicScope(Scope):
         if ordered and ordered[0] is not None:
             self.names[name], self.others[name] = ordered[0], tuple(ordered[1:_MOST])
 
+    def bind_items(self, target: ast.expr, values: ast.expr) -> None:
+        """Lets the names of a loop have the items of a list or the keys of a table."""
+        items: list[Value] = []
+        for each in self.values(values):
+            items += each if isinstance(each, (list, dict)) else []
+        self._bind_each(target, items)
+
+    def _bind_each(self, target: ast.expr, items: list[Value]) -> None:
+        match target:
+            case ast.Name(id=name):
+                is_text = items and all(isinstance(each, str) for each in items)
+                few = items if len(items) <= _FEW else []
+                self.bind(name, [*([ANY] if is_text else []), *few])
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                rows = [each for each in items if isinstance(each, list) and len(each) == len(parts)]
+                for number, part in enumerate(parts):
+                    self._bind_each(part, [row[number] for row in rows])
+            case _:
+                pass
+
     def unbind(self, name: str) -> None:
         """Forgets what `name` means."""
         Scope.unbind(self, name)  # slots make a new class, which `super()` does not find
@@ -131,6 +153,11 @@ class SymbolicScope(Scope):
         place = len(self._met)
         self._met.append(number)
         return self._asked[place] if place < len(self._asked) else 0
+
+    def _constant(self, node: ast.Constant) -> Value:
+        if isinstance(node.value, bytes):
+            return os.fsdecode(node.value)
+        return super(SymbolicScope, self)._constant(node)
 
     def _name(self, node: ast.Name) -> Value:
         if self.others.get(node.id):
@@ -334,6 +361,7 @@ class SymbolicScope(Scope):
 
     forms: ClassVar[Mapping[type[ast.expr], Callable[[Any, Any], Value]]] = {
         **Scope.forms,
+        ast.Constant: _constant,
         ast.Name: _name,
         ast.IfExp: _alternative,
         ast.BoolOp: _first_true,

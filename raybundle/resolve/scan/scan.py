@@ -6,7 +6,7 @@ import ast
 import hashlib
 import posixpath
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
 from raybundle.formats.pickles import modules_in_literal, modules_in_text, read_pickle
@@ -137,10 +137,11 @@ def scan_config(source: bytes) -> Facts:
     names = (*dotted_names(source), *module_words(source))
     imports += (Import(line, ModuleText(name, rule="config-file")) for line, name in names)
     named = [Named(line, "start", posixpath.normpath(path)) for line, path in file_names(source)]
-    for line, text, wide, is_of_secrets in plain_paths(source):
+    for line, text, wide, role in plain_paths(source):
         if (path := posixpath.normpath(text)).strip("./"):
-            role: Literal["secrets", "data"] = "secrets" if is_of_secrets else "data"
             named.append(Named(line, "start", path, wide=wide, role=role))
+            if role == "written":
+                named.append(Named(line, "start", f"{path}/*", role=role))
     named += (Named(line, "start", path, wide=True) for line, path in script_places(source))
     return Facts(sha256, in_order(imports), named=tuple(named))
 

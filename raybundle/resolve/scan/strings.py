@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.files.vocabulary import is_output
+
+if TYPE_CHECKING:
+    from raybundle.resolve.facts import Role
 
 _DOTTED = rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*(?:\.[A-Za-z_]\w*|:[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)"
 """`a.b`, `a.b:c` or `a:b`, but not a single name."""
@@ -209,18 +213,19 @@ def script_places(text: bytes) -> list[tuple[int, str]]:
     ]
 
 
-def plain_paths(text: bytes) -> list[tuple[int, str, bool, bool]]:
-    """Returns line and text of what may be a path without a suffix that a job reads.
+def plain_paths(text: bytes) -> list[tuple[int, str, bool, Role]]:
+    """Returns line and text of what may be a path without a suffix.
 
-    Each with whether it may be a directory, not only a file; and whether its key says that it holds secrets.
+    Each with whether it may be a directory, not only a file; and what its key says that it is for.
     """
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         for match in _VALUE_IN_CONFIG.finditer(line):
             key, path = ((match[each] or b"").decode(errors="replace") for each in ("key", "path"))
-            if not is_output(key) and not _NO_PATH.fullmatch(path):
+            if not _NO_PATH.fullmatch(path):
                 wide = bool(match["url"] or "/" in path or _OF_DIRECTORIES.search(key))
-                found.append((number, path, wide, _OF_SECRETS.search(key) is not None))
+                role: Role = "secrets" if _OF_SECRETS.search(key) else "data"
+                found.append((number, path, wide, "written" if is_output(key) else role))
     return found
 
 

@@ -6,9 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_edits import Statements
-from raybundle.resolve.evaluate.path_values import CannotEvaluateError
 from raybundle.resolve.evaluate.symbolic import SymbolicScope
 
 if TYPE_CHECKING:
@@ -76,13 +74,7 @@ class BothBranches(Statements):
 
     def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
         """Runs a body in which the names of the loop have any value."""
-        try:
-            is_text = all(isinstance(each, str) for each in self.scope.list_of(values))
-        except CannotEvaluateError:
-            is_text = False
-        self._forget(target)
-        if is_text and isinstance(target, ast.Name):
-            self.scope.bind(target.id, [ANY])
+        self.scope.bind_items(target, values)
         self._either([], body)
 
     def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:

@@ -38,6 +38,7 @@ from raybundle.resolve.evaluate.files.vocabulary import (
     GIVEN,
     LOOK_UPWARDS,
     OF_DYNACONF,
+    OPTION_OF_JOB,
     READ_PREFIXES,
     READS,
     SETTINGS_FILES,
@@ -81,6 +82,17 @@ _FORMS = {
     b"Argument": re.compile(rb"Argument\("),
     b"environ": re.compile(rb"environ\["),
     b"ynaconf": re.compile(rb"ynaconf"),
+    b"rgument": re.compile(rb"default\s*=\s*['\"]\w"),
+    b"ption": re.compile(rb"default\s*=\s*['\"]\w"),
+    b"ataset": re.compile(rb"ataset\("),
+    b"pipeline": re.compile(rb"pipeline\("),
+    **{
+        each: re.compile(each)
+        for each in (
+            *(b"_from_d", b"from_pretrained", b"Folder", b"DeltaTable", b"SystemLoader"),
+            *(b"SentenceTransformer", b"PersistentClient"),
+        )
+    },
     **{
         each.encode(): re.compile(rb"%b['\"]?\s*[=:]" % each.encode())
         for each in (*sorted(DIRECTORIES), "dir", "folder", "root", "cwd")
@@ -196,11 +208,13 @@ class _Search:
             case ast.Call():
                 self._call(node, scope, wide=wide)
             case (
-                ast.Constant(value=str())
+                ast.Constant(value=str() | bytes())
                 | ast.JoinedStr()
                 | ast.BinOp()
                 | ast.ListComp()
                 | ast.GeneratorExp()
+                | ast.SetComp()
+                | ast.DictComp()
             ):
                 self._expression(node, scope, wide=wide)
             case ast.Name() | ast.Attribute() | ast.Subscript() if wide and self._take(
@@ -241,6 +255,10 @@ class _Search:
 
     def _expression(self, node: ast.expr, scope: SymbolicScope, *, wide: bool) -> None:
         if not self._take(node, scope, wide=wide) and not isinstance(node, ast.Constant):
+            loops = getattr(node, "generators", ())
+            scope = scope.state() if loops else scope
+            for each in loops:
+                scope.bind_items(each.target, each.iter)
             for child in children(node):
                 self.visit(child, scope, wide=isinstance(getattr(node, "op", None), ast.Div))
 
@@ -273,7 +291,14 @@ class _Search:
             self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
 
     def _found_by_itself(self, node: ast.Call, last: str, scope: SymbolicScope) -> None:
-        """Notes what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`."""
+        """Notes what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`.
+
+        The default of an option of the job may be a file, or an empty directory.
+        """
+        defaults_of = node.keywords if last in OPTION_OF_JOB else ()
+        for default in (each.value for each in defaults_of if each.arg == "default"):
+            found = (each for known in scope.values(default) for each in places(known))
+            self.found.update(Named(node.lineno, place, path) for place, path in found)
         if last in LOOK_UPWARDS and not node.args and all(each.arg not in GIVEN for each in node.keywords):
             self.found.add(Named(node.lineno, "here", ENVIRONMENT_FILE))
         self.found.update(Named(node.lineno, "start", each) for each in DYNACONF_FILES if last in DYNACONF)

@@ -29,8 +29,8 @@ _IMPOSSIBLE = re.compile(r"[\n\r\t\0\ud800-\udfff\\^$|<>\"'`,;:=]|\A[/~#@.-]*\Z|
 _UNNAMED = re.compile(r"[\0-\2\ud800-\udfff]")
 """Matches what no path has that is known and that a manifest can name."""
 _DATABASE_URL = re.compile(r"\A(?:sqlite|duckdb)(?:\+\w+)?:///")
-_RELATIVE_URL = re.compile(r"\Afile:(?://)?(?=[^/])")
-"""Begins the place of hydra's configuration if that is in a directory below the current one."""
+_RELATIVE_URL = re.compile(r"\Afile:(?://)?(?=[^/]|/[\1\2])")
+"""Begins the place of hydra's configuration, or the URL of a file in a known directory."""
 _OF_QUERY = re.compile(r"(?i)(?:\b(?:from|join)\s+|\b(?:read|scan)_\w+\s*\(\s*\[?\s*)'([^'\n]+\.\w+)'")
 """A file as DuckDB and polars take it in the place of a table."""
 _HOLE = re.compile(r"\{[^{}]*\}|%[-\d.]*[sdif]")

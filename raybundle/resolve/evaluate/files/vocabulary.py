@@ -12,7 +12,9 @@ READS = frozenset(
         *("listdir", "scandir", "walk", "glob", "iglob", "rglob", "iterdir"),
         *("exists", "isfile", "isdir", "is_file", "is_dir", "stat", "getsize", "getmtime"),
         *("copy", "copyfile", "copytree", "copy2", "loadtxt", "genfromtxt", "fromfile"),
-        *("CDLL", "LoadLibrary"),
+        *("CDLL", "LoadLibrary", "dataset", "ParquetDataset", "DeltaTable", "PersistentClient"),
+        *("DatasetFolder", "image_dataset_from_directory", "text_dataset_from_directory"),
+        *("flow_from_directory", "SentenceTransformer", "pipeline", "StreamingDataset"),
         *("File", "FileType", "FileSystemLoader", "ImageFolder", "DirectoryLoader"),
         *("bindtextdomain", "translation", "initialize_config_dir"),
     ]

@@ -118,7 +118,9 @@ class _Search(Taking):
         """Takes what arguments of the job name."""
         origin = Origin("named by an argument", None, None)
         for path in sorted(paths):
-            if path.startswith(f"{self.ground.project}/"):
+            if path.endswith("/"):
+                self.keep(path.rstrip("/"), self.ground.project, origin)
+            elif path.startswith(f"{self.ground.project}/"):
                 if self.take(path, self.ground.project, origin, wide=True):
                     self.note_start(path, origin)
             else:

@@ -92,8 +92,12 @@ class Taking:
             self.add([path], entry, origin)
         elif kind == "directory" and wide:
             self._directory(path, "", entry, origin)
+        elif kind == "directory":
+            self._keep_if_empty(path, entry, origin)
         elif kind is None and _WILD.search(path[len(entry) :]):
             self._pattern(path, entry, origin, wide=wide)
+        elif kind is None:
+            self._keep_if_empty(os.path.dirname(path), entry, origin)
         return kind is not None
 
     def keep(self, directory: str, entry: str, origin: Origin) -> bool:
@@ -103,13 +107,21 @@ class Taking:
             self.kept.setdefault(directory, (entry, origin))
         return is_there
 
+    def _keep_if_empty(self, directory: str, entry: str, origin: Origin) -> None:
+        """Notes a directory in which nothing is: a job writes into it."""
+        if directory.startswith(f"{entry}/") and self.kind(directory, entry) == "directory":
+            listing = self.ground.directories.list(directory)
+            if all(name.startswith(".") for name in (*listing.files, *listing.directories)):
+                self.keep(directory, entry, origin)
+
     def keep_empty(self) -> None:
         """Takes an empty file into each directory in which nothing travels: an archive has no directories."""
         full = {above for file in self.found for above in parents_of(file)}
-        for directory, (entry, origin) in self.kept.items():
+        for directory, (entry, origin) in sorted(self.kept.items(), reverse=True):  # the deepest first
             if directory not in full:
                 file = f"{directory}/{EMPTY}"
                 self.found[file] = Candidate(file, entry, f"keeps a directory {origin.text}", b"", named=True)
+                full.update(parents_of(file))
 
     def kind(self, path: str, entry: str) -> str | None:
         """Returns what is at `path`, by listings from `entry` on: what is not there costs no system call."""
@@ -137,9 +149,10 @@ class Taking:
             return
         expression = path_expression(pattern) if pattern else None
         files, size = [], 0
-        below = self._below(directory, deep=deep or "/" in pattern, code=bool(pattern))
+        folders = None if pattern in EVERYTHING else expression
+        below = self._below(directory, deep=deep or "/" in pattern, code=bool(pattern), folders=folders)
         for number, file in enumerate(below):
-            matches = expression is None or expression.match(file[len(directory) + 1 :])
+            matches = expression is None or _has_form(expression, file[len(directory) + 1 :])
             if matches and sources and os.path.basename(file) not in {"setup.py", "noxfile.py"}:
                 self._add_script(file, entry, origin)
             elif matches and self.counts(file, entry):
@@ -150,20 +163,29 @@ class Taking:
                 self._warn_of_directory(directory, origin)
                 return
         self.add(files, entry, origin)
-        listing = self.ground.directories.list(directory)
-        if not any(not name.startswith(".") for name in (*listing.files, *listing.directories)):
-            self.keep(directory, entry, origin)
+        self._keep_if_empty(directory, entry, origin)
 
     def _is_code(self, directory: str) -> bool:
         return directory in self.code or directory in self.ground.path
 
     def _below(
-        self, directory: str, left_by_links: tuple[str, ...] = (), *, deep: bool, code: bool
+        self,
+        directory: str,
+        left_by_links: tuple[str, ...] = (),
+        *,
+        deep: bool,
+        code: bool,
+        folders: re.Pattern[str] | None = None,
     ) -> Iterator[str]:
-        """Yields the files below a directory, and in folders of code if they count."""
+        """Yields the files below a directory, and in folders of code if they count.
+
+        If it is not `deep`, only those in `folders` of that form.
+        """
         listing = self.ground.directories.list(directory)
         yield from (f"{directory}/{name}" for name in sorted(listing.files) if not name.startswith("."))
-        for name in sorted(listing.directories) if deep else ():
+        for name in sorted(listing.directories) if deep or folders else ():
+            if not (deep or (folders and folders.match(name))):
+                continue
             inside = f"{directory}/{name}"
             if name.startswith(".") or name in _NEVER or (inside in self.code and not code):
                 continue
@@ -231,6 +253,12 @@ class Taking:
     def shown(self, path: str) -> str:
         """Returns a path as messages have it."""
         return path.removeprefix(f"{self.ground.project}/")
+
+
+def _has_form(expression: re.Pattern[str], path: str) -> bool:
+    """Returns whether a path, or a directory above it, has the form of a pattern."""
+    parts = path.split("/")
+    return any(expression.match("/".join(parts[:number])) for number in range(len(parts), 0, -1))
 
 
 def _is_public(file: str) -> bool:

@@ -447,7 +447,10 @@ def test_an_environment_file_is_looked_for_up_to_the_root_of_the_source(work: Pa
         (["--config=conf/a.yaml", "data"], ["conf/a.yaml", "data"]),
         (["model.conf=conf/a.yaml"], ["conf/a.yaml"]),
         (["a.yaml"], ["conf/a.yaml"]),
-        (["--output-dir", "runs", "--log=runs", "hydra.run.out=runs", "-o", "..", "", "/etc/hosts"], []),
+        (
+            ["--output-dir", "runs", "--log=runs", "hydra.run.out=runs", "-o", "..", "", "/etc/hosts"],
+            ["runs/"],
+        ),
         (["--logits", "data"], ["data"]),
         (["--files=../data/x,a.yaml", "c:../runs/y"], ["data/x", "conf/a.yaml", "runs/y"]),
         (["--modes", "data,runs"], []),
@@ -465,7 +468,7 @@ def test_arguments_name_what_the_project_has(work: Path, words: list[str], expec
     ("variables", "expected"),
     [
         ({"APP_CONFIG": "conf/a.yaml", "DATA_DIR": "data"}, ["conf/a.yaml", "data"]),
-        ({"WANDB_PROJECT": "data", "OUTPUT_DIR": "data", "PYTHONPATH": "data"}, []),
+        ({"WANDB_PROJECT": "data", "OUTPUT_DIR": "data", "PYTHONPATH": "data"}, ["data/"]),
     ],
 )
 def test_variables_of_the_job_name_what_the_project_has(

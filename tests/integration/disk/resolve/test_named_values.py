@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.node.scratch.raybundle_fill import EMPTY
 from raybundle.resolve.driver.arguments import named_by
 from raybundle.resolve.resolve import ResolveSettings
 from tests.integration.disk.resolve.test_resolve import run
@@ -55,7 +56,7 @@ def test_the_words_of_a_key_say_if_its_folder_is_read(tmp_path: Path, key: str, 
 
     found = travels(tree(tmp_path / "app", files) / "job.py")
 
-    assert found == ({"c.yaml", "data/a/b.txt"} if is_read else {"c.yaml"})
+    assert found == {"c.yaml", "data/a/b.txt" if is_read else f"data/a/{EMPTY}"}
 
 
 JSON = {
@@ -77,7 +78,7 @@ def test_the_values_of_an_argument_in_json_name_files(tmp_path: Path, kind: str)
 def test_what_an_argument_in_json_writes_does_not_travel(tmp_path: Path) -> None:
     script = tree(tmp_path / "app", {"job.py": "", "a/one.txt": ""}) / "job.py"
 
-    assert travels(script, '{"output": "a/one.txt"}', "[1, null]", "{}", "[") == set()
+    assert travels(script, '{"output": "a/one.txt"}', "[1, null]", "{}", "[") == {f"a/{EMPTY}"}
 
 
 IN_HERE = [
