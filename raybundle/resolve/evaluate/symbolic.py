@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -30,8 +31,6 @@ _DEPTH = 3
 """Calls of own functions, one in the other."""
 _MOST = 64
 """Values that an expression may have."""
-_FEW = 16
-"""Items of a list that count one by one in a loop; more may be added to it anywhere."""
 HERE = "/\x01" * _DEEP
 """Stands for the directory of the file."""
 START = "/\x02" * _DEEP
@@ -100,26 +99,6 @@ class SymbolicScope(Scope):
         if ordered and ordered[0] is not None:
             self.names[name], self.others[name] = ordered[0], tuple(ordered[1:_MOST])
 
-    def bind_items(self, target: ast.expr, values: ast.expr) -> None:
-        """Lets the names of a loop have the items of a list or the keys of a table."""
-        items: list[Value] = []
-        for each in self.values(values):
-            items += each if isinstance(each, (list, dict)) else []
-        self._bind_each(target, items)
-
-    def _bind_each(self, target: ast.expr, items: list[Value]) -> None:
-        match target:
-            case ast.Name(id=name):
-                is_text = items and all(isinstance(each, str) for each in items)
-                few = items if len(items) <= _FEW else []
-                self.bind(name, [*([ANY] if is_text else []), *few])
-            case ast.Tuple(elts=parts) | ast.List(elts=parts):
-                rows = [each for each in items if isinstance(each, list) and len(each) == len(parts)]
-                for number, part in enumerate(parts):
-                    self._bind_each(part, [row[number] for row in rows])
-            case _:
-                pass
-
     def unbind(self, name: str) -> None:
         """Forgets what `name` means."""
         Scope.unbind(self, name)  # slots make a new class, which `super()` does not find
@@ -162,8 +141,7 @@ class SymbolicScope(Scope):
     def _name(self, node: ast.Name) -> Value:
         if self.others.get(node.id):
             return self._one_of(self.ways_of(node.id))
-        # Slots make a new class, which `super()` does not find.
-        return super(SymbolicScope, self)._name(node)
+        return super(SymbolicScope, self)._name(node)  # slots make a new class, which `super()` does not find
 
     def _alternative(self, node: ast.IfExp) -> Value:
         return self.value([node.body, node.orelse][self._choice(2)])
@@ -206,8 +184,11 @@ class SymbolicScope(Scope):
         match node:
             case ast.Call(func=ast.Attribute(value=table, attr="get" | "pop"), args=[key, *default]):
                 return self._default(node, table, key, default)
-            case ast.Call(args=[_, default]) if dotted == "os.getenv":
-                return self.value(default)
+            case ast.Call(args=[name, *default]) if dotted == "os.getenv":
+                return self._variable(self.value(name), default)
+            case ast.Call(args=[text]) if dotted in _WITH_NAMES:
+                known = self._variable if dotted == "os.path.expandvars" else lambda _: ANY
+                return _NAME.sub(lambda found: str(known(found[1])), str(self.value(text)))
             case ast.Call(func=function) if last_name(function) in _DEFAULTS and (node.args or node.keywords):
                 return self.value(argument_of(node, 0, "default") or ast.Name(""))
             case ast.Call(func=ast.Name(id=name)) if name in self.functions and self._depth < _DEPTH:
@@ -245,6 +226,8 @@ class SymbolicScope(Scope):
             return os.path.dirname(str(self.value(_OWN)))
         if isinstance(table, ast.Attribute) and table.attr == "parents":
             return Scope.forms[type(node)](self, node)
+        if self.dotted(table) == "os.environ":
+            return self._variable(self.value(index))
         values = self.value(table)
         if not isinstance(values, (dict, list)):
             raise CannotEvaluateError
@@ -261,10 +244,18 @@ class SymbolicScope(Scope):
                 return self._one_of([*values.values()] if isinstance(values, dict) else values)
 
     def _default(self, node: ast.Call, table: ast.expr, key: ast.expr, default: list[ast.expr]) -> Value:
-        """Returns what `table.get(key, default)` may be. Of the environment, only the default is known."""
-        if default and (self.dotted(table) == "os.environ" or self._choice(2)):
+        if self.dotted(table) == "os.environ":
+            return self._variable(self.value(key), default)
+        if default and self._choice(2):
             return self.value(default[0])
         return self._item(node, table, key)
+
+    def _variable(self, name: Value, default: Sequence[ast.expr] = ()) -> Value:
+        """Returns what a variable of the environment has: what the source sets, or the default."""
+        known = self.members.get(f"${name}", [])
+        if default and (not known or self._choice(2)):
+            return self.value(default[0])
+        return self._one_of(known)
 
     def _joined(self, left: Value, op: ast.operator, right: ast.expr) -> Value:
         match left, op:
@@ -279,12 +270,10 @@ class SymbolicScope(Scope):
 
     def _called(self, node: ast.Call, receiver: ast.expr, method: str, arguments: list[ast.expr]) -> Value:
         match method, self.value(receiver), list(map(self._text, arguments)):
-            case "format", str(form), _:
+            case "format" | "substitute" | "safe_substitute", str(form), _:
                 return form
-            case "glob", PurePath() as path, [pattern, *_]:
-                return path / pattern
-            case "rglob", PurePath() as path, [pattern, *_]:
-                return path / "**" / pattern
+            case "glob" | "rglob", PurePath() as path, [pattern, *_]:
+                return path / ("**" if method == "rglob" else "") / pattern
             case "joinpath", PurePath() as path, parts:
                 return path.joinpath(*parts)
             case "with_name", PurePath() as path, [name]:
@@ -335,12 +324,8 @@ class SymbolicScope(Scope):
         if not isinstance(body, ast.Return) or body.value is None:
             raise CannotEvaluateError
         before = (self.names, self.modules, self.others)
-        self.names, self.modules, self.others, self._depth = (
-            inner.names,
-            inner.modules,
-            inner.others,
-            self._depth + 1,
-        )
+        self.names, self.modules, self.others = inner.names, inner.modules, inner.others
+        self._depth += 1
         try:
             return self.value(body.value)
         finally:
@@ -380,10 +365,23 @@ _OF_FILES = frozenset({"__file__", "co_filename", "origin"})
 _OWN_FILE = frozenset({"__main__.__file__", "__spec__.origin"})
 _FILE_OF = frozenset({"inspect.getfile", "inspect.getsourcefile", "inspect.getabsfile"})
 """Calls that are given something of the source itself, as far as a path is made of what they return."""
+_WITH_NAMES = frozenset({"os.path.expandvars", "string.Template"})
+"""Calls that are given a text with `$name` or `${name}`."""
+_NAME = re.compile(r"\$(?=\{?(\w+))(?:\w+|\{\w+\})")
 _METHODS = frozenset(
     [
         *("format", "glob", "rglob", "joinpath", "with_name", "resolve", "absolute", "expanduser"),
-        *("with_suffix", "with_stem", "replace", "removesuffix", "strip", "rstrip", "lower"),
+        *(
+            "substitute",
+            "safe_substitute",
+            "with_suffix",
+            "with_stem",
+            "replace",
+            "removesuffix",
+            "strip",
+            "rstrip",
+            "lower",
+        ),
     ]
 )
 

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from raybundle.resolve.evaluate.chains import last_name
+from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.path_edits import Statements
 from raybundle.resolve.evaluate.symbolic import SymbolicScope
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from raybundle.resolve.evaluate.path_values import Value
+
+
+_FEW = 16
+"""Items of a list that count one by one in a loop; more may be added to it anywhere."""
 
 
 class BothBranches(Statements):
@@ -24,6 +29,9 @@ class BothBranches(Statements):
         match statement:
             case ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_argument")) as call):
                 self._option(call)
+            case ast.Expr(value=ast.Call() as call):
+                self._variables(call)
+                super()._run(statement)
             case ast.If(body=body, orelse=otherwise):
                 self._either(body, otherwise)
             case ast.Match(cases=cases):
@@ -42,6 +50,24 @@ class BothBranches(Statements):
         """Notes the default of an option of the job, which the arguments have as an attribute."""
         for name, default in default_of_option(call):
             self.scope.add_member(name, self.scope.ways(default))
+
+    def _variables(self, call: ast.Call) -> None:
+        """Notes the variables of the environment that a call sets, and their values."""
+        match self.scope.dotted(call.func), call.args:
+            case "os.environ.setdefault" | "os.putenv", [name, value]:
+                self._variable(name, value)
+            case "os.environ.update", [ast.Dict(keys=keys, values=values)]:
+                for key, value in zip(keys, values, strict=True):
+                    self._variable(key or ast.Name(""), value)
+            case "os.environ.update", []:
+                for each in call.keywords:
+                    self._variable(ast.Constant(each.arg), each.value)
+            case _:
+                return
+
+    def _variable(self, name: ast.expr, value: ast.expr) -> None:
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            self.scope.add_member(f"${name.value}", self.scope.ways(value))
 
     def _either(self, *bodies: list[ast.stmt]) -> None:
         """Runs bodies of which one runs: a name has all values that any of them leaves it with."""
@@ -69,12 +95,14 @@ class BothBranches(Statements):
         match targets:
             case [ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name)]:
                 self.scope.add_member(name, self.scope.ways(node))
+            case [ast.Subscript(value=table, slice=name)] if self.scope.dotted(table) == "os.environ":
+                self._variable(name, node)
             case _:
                 super()._assign(targets, node)
 
     def _for(self, target: ast.expr, values: ast.expr, body: list[ast.stmt]) -> None:
         """Runs a body in which the names of the loop have any value."""
-        self.scope.bind_items(target, values)
+        bind_items(self.scope, target, values)
         self._either([], body)
 
     def _call_own(self, function: ast.FunctionDef, call: ast.Call) -> None:
@@ -94,6 +122,28 @@ class BothBranches(Statements):
                     self.scope.unbind(name)
                 case _:
                     continue
+
+
+def bind_items(scope: SymbolicScope, target: ast.expr, values: ast.expr) -> None:
+    """Lets the names of a loop have the items of a list or the keys of a table."""
+    items: list[Value] = []
+    for each in scope.values(values):
+        items += each if isinstance(each, (list, dict)) else []
+    _bind_each(scope, target, items)
+
+
+def _bind_each(scope: SymbolicScope, target: ast.expr, items: list[Value]) -> None:
+    match target:
+        case ast.Name(id=name):
+            is_text = items and all(isinstance(each, str) for each in items)
+            few = items if len(items) <= _FEW else []
+            scope.bind(name, [*([ANY] if is_text else []), *few])
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+            rows = [each for each in items if isinstance(each, list) and len(each) == len(parts)]
+            for number, part in enumerate(parts):
+                _bind_each(scope, part, [row[number] for row in rows])
+        case _:
+            pass
 
 
 def returning(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:

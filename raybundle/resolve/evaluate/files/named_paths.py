@@ -14,7 +14,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Literal
 
 from raybundle.resolve.evaluate.chains import last_name
-from raybundle.resolve.evaluate.files.branches import BothBranches, default_of_option, returning
+from raybundle.resolve.evaluate.files.branches import (
+    BothBranches,
+    bind_items,
+    default_of_option,
+    returning,
+)
 from raybundle.resolve.evaluate.files.lines import lines_of_interest
 from raybundle.resolve.evaluate.files.origins import COMPUTED, KNOWN, PASSED, Origins
 from raybundle.resolve.evaluate.files.places import (
@@ -207,7 +212,7 @@ class _Search:
             loops = getattr(node, "generators", ())
             scope = scope.state() if loops else scope
             for each in loops:
-                scope.bind_items(each.target, each.iter)
+                bind_items(scope, each.target, each.iter)
             for child in children(node):
                 self.visit(child, scope, wide=isinstance(getattr(node, "op", None), ast.Div))
 

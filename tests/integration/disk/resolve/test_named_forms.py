@@ -60,6 +60,29 @@ jinja2.ChoiceLoader([jinja2.FileSystemLoader(each) for each in DIRS])
 """,
         {"pages/a.html", "parts/b.html", "mails/c.html"},
     ),
+    "own variables": (
+        """
+import os
+os.environ["EXP"] = "runs/first"
+os.environ.setdefault("SPLIT", "train")
+os.environ.update({"OTHER": "more/stuff"})
+print(open(os.path.expandvars("$EXP/x.txt")), open(os.path.expandvars("${EXP}/${SPLIT}.txt")))
+print(open(os.environ["OTHER"] + "/o.txt"), open(os.path.join(os.getenv("EXP"), "j.txt")))
+print(open(os.environ.get("EXP", "none") + "/k.txt"), open(os.path.expandvars("$HOME/x.txt")))
+""",
+        {"more/stuff/o.txt", *(f"runs/first/{each}.txt" for each in ("x", "train", "j", "k"))},
+    ),
+    "templates of strings": (
+        """
+from string import Template
+PATTERN = Template("inputs/${split}.txt")
+for split in ("train", "test"):
+    print(open(PATTERN.substitute(split=split)))
+def load(name):
+    return open(Template("conf/$name.yaml").substitute(name=name))
+""",
+        {"inputs/train.txt", "inputs/test.txt", "conf/a.yaml"},
+    ),
     "list that grows": (
         """
 NAMES = ['x']
