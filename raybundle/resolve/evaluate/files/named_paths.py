@@ -29,6 +29,7 @@ from raybundle.resolve.evaluate.files.places import (
     given_paths,
     inside,
     is_found,
+    may_be_folder,
     means_path,
     places,
     relative_path,
@@ -240,9 +241,10 @@ class _Search:
             self._note(node.args[0], scope, "cwd")
             return
         for each in given_paths(node, last):
-            self.visit(each, scope, wide=reads)
+            self.visit(each, scope, wide=reads or may_be_folder(each, last, scope))
         for keyword in node.keywords:
-            self._option(keyword.arg or "", keyword.value, scope, wide=reads or is_path_option(node, last))
+            wide = reads or is_path_option(node, last) or may_be_folder(keyword, last, scope)
+            self._option(keyword.arg or "", keyword.value, scope, wide=wide)
 
     def _found_by_itself(self, node: ast.Call, last: str, scope: SymbolicScope) -> None:
         """Notes what dotenv and dynaconf look for: a `.env`; `settings.local.toml` of `settings.toml`.

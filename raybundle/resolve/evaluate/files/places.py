@@ -10,6 +10,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from raybundle.resolve.evaluate.files.vocabulary import TAKES_NO_PATH, is_output
 from raybundle.resolve.evaluate.name_values import ANY
 from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.evaluate.symbolic import HERE, START
@@ -68,6 +69,23 @@ def given_paths(node: ast.Call, last: str) -> Iterator[ast.expr]:
             yield from each.elts
         else:
             yield each
+
+
+def may_be_folder(given: ast.expr | ast.keyword, last: str, scope: SymbolicScope) -> bool:
+    """Returns whether an argument is a path with a folder in it, and the call `last` may read below that."""
+    if (
+        last in TAKES_NO_PATH
+        or is_output(last)
+        or (isinstance(given, ast.keyword) and is_output(given.arg or ""))
+    ):
+        return False
+    match given.value if isinstance(given, ast.keyword) else given:
+        case ast.Constant(value=str(text)):
+            return "/" in text
+        case ast.Name(id=name):
+            return "/" in str(scope.names.get(name, ""))
+        case _:
+            return False
 
 
 def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:

@@ -45,6 +45,15 @@ _OF_SECRETS = re.compile(r"(?i)(?:secret|credential|private_?key).*(?:dir|folder
 """Matches options and variables whose values are directories of secrets (`secrets_dir` of pydantic)."""
 OPTION_OF_JOB = frozenset({"option", "argument", "Option", "Argument", "add_argument"})
 """Last names of calls that make an option of the job (click, typer, argparse)."""
+TAKES_NO_PATH = OPTION_OF_JOB | frozenset(
+    [
+        *("print", "debug", "info", "warning", "error", "critical", "exception", "log", "getLogger"),
+        *("startswith", "endswith", "replace", "split", "rsplit", "partition", "strip", "count", "index"),
+        *("match", "search", "sub", "compile", "append", "extend", "add", "update", "setdefault", "get"),
+        *("route", "post", "put", "delete", "include", "rmtree", "makedirs", "mkdir", "str", "repr", "len"),
+    ]
+)
+"""Last names of calls that read nothing below what they are given."""
 _OF_PATHS = frozenset({"exists", "file_okay", "dir_okay"})
 """Options of calls that make an option of the job whose value is a path."""
 BESIDE = frozenset(["config_path", "template_folder", "static_folder"])

@@ -83,6 +83,15 @@ def load(name):
 """,
         {"inputs/train.txt", "inputs/test.txt", "conf/a.yaml"},
     ),
+    "directories given to libraries": (
+        """
+import lancedb, streaming
+DATABASE = "stores/b"
+lancedb.connect("stores/a"), lancedb.connect(DATABASE), streaming.Shards(local="stores/c")
+lancedb.connect(output="kept/old"), print("kept/old")
+""",
+        {"stores/a/x.lance", "stores/b/y/z.lance", "stores/c/0.mds"},
+    ),
     "list that grows": (
         """
 NAMES = ['x']
@@ -106,7 +115,7 @@ print((newest / 'w.txt').read_text(), sorted(Path('t').glob('*.csv')))
 @pytest.mark.parametrize("kind", FORMS)
 def test_a_path_in_each_form_is_followed(tmp_path: Path, kind: str) -> None:
     source, expected = FORMS[kind]
-    others = ["runs/old/w.txt", "t/c/part-0", "other/x.txt", "e/y.txt"]
+    others = ["runs/old/w.txt", "t/c/part-0", "other/x.txt", "e/y.txt", "kept/old/x"]
     top = tree(tmp_path / "app", {"job.py": source, **dict.fromkeys([*expected, *others], "")})
 
     found = run(top / "job.py")
