@@ -341,7 +341,11 @@ def require(name: str, value: object, hint: Any) -> None:
     """
     if _fits(value, hint):
         return
-    shown = type(value).__name__ if name in _SECRET else repr(value)
+    shown = repr(value)
+    if name in _SECRET:
+        odd = value.items() if isinstance(value, Mapping) else ()
+        types_of = [f"{key!r}: {type(each).__name__}" for key, each in odd if not isinstance(each, str)]
+        shown = f"{{{', '.join(types_of)}}}" if types_of else type(value).__name__
     example = None
     if any(typing.get_origin(each) is Sequence for each in (hint, *typing.get_args(hint))):
         if isinstance(value, (str, os.PathLike)):

@@ -139,7 +139,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str, str]] = {
     ),
     "a secret": (
         lambda: raybundle.submit("job.py", env={"TOKEN": 12345678}),  # type: ignore[dict-item]
-        "`env` must be a mapping of strings to strings, and is dict",
+        "`env` must be a mapping of strings to strings, and is {'TOKEN': int}",
         "",
     ),
     "words without a list": (
