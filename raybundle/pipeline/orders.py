@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from raybundle.errors import BundleError
 from raybundle.formats.amounts import counted, size_text
 from raybundle.model import FunctionTarget
+from raybundle.pipeline.diffing.last import remember, since_last
 from raybundle.planning import Timings, checked_plan
 from raybundle.publish.bundles import (
     bytes_of,
@@ -33,7 +35,7 @@ from raybundle.submission.ray_environment import check_hook
 from raybundle.submission.recording.origin import Origin
 
 if TYPE_CHECKING:
-    from raybundle.planning import Listener
+    from raybundle.planning import Listener, Plan
     from raybundle.publish.stored import Stored
     from raybundle.publish.trust.policy import Trust
     from raybundle.request import Prepared, Request
@@ -74,15 +76,23 @@ def order_target(
             embedded.require_platform(planned.manifest.python)
         stored = name_bundle(store, store_plan(planned, store, listener), request.settings, listener)
         stored = replace(stored, signatures=signed)
-        sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
-        named = f" {stored.name}" if stored.name else ""
-        listener.note(f"bundle {stored.digest}{named} ({counted(len(planned.files), 'file')}, {sizes})")
+        _tell(request, planned, stored, listener)
         cluster = cluster or connecting.cluster(prepared.interpreter.executable)
         unfinished.pop_all()
     warnings = (*given, *planned.resolution.warnings)
     counts = (len(planned.files), planned.bytes)
     order = Order(stored, store, cluster, options, planned.timings, *counts, warnings, request.project)
-    return replace(order, sites=planned.resolution.interpreter.site, origin=asked)
+    sites, accepted = planned.resolution.interpreter.site, partial(remember, request, planned)
+    return replace(order, sites=sites, origin=asked, accepted=accepted)
+
+
+def _tell(request: Request, planned: Plan, stored: Stored, listener: Listener) -> None:
+    """Says which bundle was stored, how large it is, and what is new in it."""
+    sizes = f"{size_text(planned.bytes)}, {size_text(stored.uploaded_bytes)} new"
+    named = f" {stored.name}" if stored.name else ""
+    listener.note(f"bundle {stored.digest}{named} ({counted(len(planned.files), 'file')}, {sizes})")
+    if (news := since_last(request, planned)) is not None:
+        listener.note(news)
 
 
 def prepared_for(

@@ -49,6 +49,9 @@ SHOWN = 0.05
 """Seconds of the shortest stage that the last line names."""
 
 
+def _nothing() -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A stored bundle and its cluster: what a job, and each retry of it, is submitted from."""
@@ -67,6 +70,8 @@ class Order:
     """The site-packages directories that its distributions are from."""
     origin: Origin | None = None
     """The commit and the lock that it was made of, if it was made here."""
+    accepted: Callable[[], None] = _nothing
+    """Is called when the cluster has accepted a job of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,7 @@ def _submission(
         # A retry repeats nothing of the stages before.
         again = {} if options is order.options else {"submit": spent["submit"] - before}
         _note_accepted(submission, again or spent)
+        order.accepted()
     attached, address = submission.existing is not None, order.cluster.client.address
     listener.event("accepted", submission_id=run.id, attached=attached, address=address)
     if not attached:

@@ -9,6 +9,7 @@ from raybundle.cli.output.documents import plan_document
 from raybundle.cli.output.overview import Overview, markdown_lines, text_lines
 from raybundle.cli.request import form_of, read_request, settings_in
 from raybundle.errors import UsageError
+from raybundle.pipeline.diffing.last import since_last
 from raybundle.planning import beyond_limits, checked_plan, refuse_beyond
 from raybundle.request import prepare
 
@@ -38,6 +39,8 @@ def plan_target(arguments: argparse.Namespace, console: Console) -> int:
         return 0
     for line in markdown_lines(overview) if form == "markdown" else text_lines(overview):
         console.data(line)
+    if form == "text" and (news := since_last(request, overview.planned)) is not None:
+        console.data(news)
     return 0
 
 
