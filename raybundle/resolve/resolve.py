@@ -238,7 +238,8 @@ def _named(work: _Work, closure: Closure, wanted: Iterable[Candidate]) -> NamedF
 def _plugins(work: _Work, closure: Closure) -> list[tuple[str, Rule]]:
     """Returns the modules that no source names: plugins, programs, and what the job is given."""
     off = "entry-point" in work.settings.rules_off
-    plugins = () if off else work.entry_points.of_libraries(closure)
+    read = facts_of(work.scanner, work.made)
+    plugins = () if off else work.entry_points.of_libraries(closure, read)
     programs = _programs(work, closure).modules()
     given = _sources(work).guesser.named_by(work.settings.references)
     return [

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from raybundle.resolve.distributions.installed import DIRECT_URL, ENTRY_POINTS, PLUGINS, InstalledDistribution
+from raybundle.resolve.facts import ModuleText
 from raybundle.resolve.files.data_files import Candidate
 from raybundle.resolve.find.finder import FirstParty
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from raybundle.resolve.distributions.installed import EntryPoint
+    from raybundle.resolve.facts import Facts
     from raybundle.resolve.find.finder import Finder
     from raybundle.resolve.walk.reached import Closure
 
@@ -95,16 +97,23 @@ class EntryPoints:
                         self._programs.setdefault(point.name, (each, point.value))
         return self._programs.get(name)
 
-    def of_libraries(self, closure: Closure) -> list[str]:
+    def of_libraries(self, closure: Closure, facts_of: Callable[[str], Facts]) -> list[str]:
         """Returns the modules of the project that a library may load as plugins.
 
-        A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`. Some libraries
-        import all that a namespace has, which is called `LIBRARY_plugins` (hydra).
+        A group belongs to a library whose name it begins with, such as `sqlalchemy.dialects`. A group that
+        begins with the name of a package of the project counts if a reached source names it: the source may
+        pass it to a library. Some libraries import all that a namespace has, which is called
+        `LIBRARY_plugins` (hydra).
         """
         libraries = {name.partition(".")[0] for name in closure.third_party}
-        points = (point for each, _ in _own(self, closure) for point in each.installed.entry_points())
-        plugins = (each.value for each in points if each.group.partition(".")[0] in libraries)
-        names = {each.partition(":")[0].strip() for each in plugins}
+        packages = {name.partition(".")[0] for name in closure.reached}
+        points = [point for each, _ in _own(self, closure) for point in each.installed.entry_points()]
+        own = {each.group for each in points if each.group.partition(".")[0] in packages - libraries}
+        named = own and own & set(_texts(closure, facts_of))
+        plugins = (
+            each for each in points if each.group.partition(".")[0] in libraries or each.group in named
+        )
+        names = {each.value.partition(":")[0].partition("[")[0].strip() for each in plugins}
         for each in libraries:
             names.update(self._below(each + PLUGINS))
         return [name for name in sorted(names) if isinstance(self.finder.find(name), FirstParty)]
@@ -114,6 +123,15 @@ class EntryPoints:
         yield package
         for name in self.finder.submodules(package):
             yield from self._below(name)
+
+
+def _texts(closure: Closure, facts_of: Callable[[str], Facts]) -> Iterator[str]:
+    """Yields the strings in reached sources that look like names of modules."""
+    found = [each.found for each in closure.reached.values() if isinstance(each.found, FirstParty)]
+    for each in found:
+        for one in facts_of(each.file).imports if each.is_source else ():
+            if isinstance(one.form, ModuleText):
+                yield one.form.name
 
 
 def own_metadata(entry_points: EntryPoints, closure: Closure) -> list[Candidate]:

@@ -290,11 +290,31 @@ def test_plugins_that_a_library_loads_by_the_metadata_of_the_project_travel(tmp_
     assert bundled(bundler) == {"lib"}
 
 
-def install_own(site: Path, project: Path) -> None:
-    """Installs the project as editable, with a plugin of `lib`."""
+def test_plugins_of_the_project_that_another_library_loads_for_it_travel(tmp_path: Path) -> None:
+    files = {
+        "job.py": "import own\nprint(own.load('mine'))\n",
+        "own/__init__.py": "from lib import pick\nG = 'own.plugins'\ndef load(it): return pick(G, it)\n",
+        "own_mine/it.py": "def f(): return 42\n",
+        "own_other.py": "import absent\n",
+        "own_unasked.py": "",
+    }
+    bundler, site = with_site(tmp_path, files)
+    pick = b"def pick(group, name): return next(iter(entry_points(group=group, name=name))).load()()\n"
+    install(site, "lib", {"lib.py": b"from importlib.metadata import entry_points\n" + pick})
+    points = b"[own.plugins]\nmine = own_mine.it:f [extra]\nother = own_other\n[own.more]\nit = own_unasked\n"
+    install_own(site, bundler.project, points)
+
+    assert bundler.run().stdout == "42\n"
+    assert "own_unasked.py" not in paths(bundler)
+    [told] = bundler.told()
+    assert "guessed: `absent`" in told
+
+
+def install_own(site: Path, project: Path, points: bytes = b"[lib.plugins]\nmine = own.it:f\n") -> None:
+    """Installs the project as editable, by default with a plugin of `lib`."""
     url = f'{{"url": "{project.as_uri()}", "dir_info": {{"editable": true}}}}'
     files = {
-        "own-1.0.dist-info/entry_points.txt": b"[lib.plugins]\nmine = own.it:f\n",
+        "own-1.0.dist-info/entry_points.txt": points,
         "own-1.0.dist-info/direct_url.json": url.encode(),
         "own.pth": f"{project}\n".encode(),
     }
