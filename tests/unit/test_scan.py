@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import codecs
 import json
 from typing import get_args
@@ -568,6 +569,18 @@ def test_names_that_are_items_of_each_other_are_evaluated_once_for_each_depth() 
     facts = scan(f"{tables}name = t[0] + '.views'\n".encode(), "job.py", LINUX)
 
     assert facts.imports == ()
+
+
+def test_values_of_a_name_are_written_out_once_to_look_for_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[ast.AST] = []
+    unparse = ast.unparse
+    monkeypatch.setattr(ast, "unparse", lambda node: written.append(node) or unparse(node))
+    lists = "".join(f"python = sys.executable\nrun([python, 'tool{number}.py'])\n" for number in range(50))
+
+    facts = scan(f"import sys\nfrom subprocess import run\n{lists}".encode(), "job.py", LINUX)
+
+    assert len(facts.named) == 50
+    assert len(written) <= 100
 
 
 def test_a_list_that_begins_with_a_name_is_a_command_if_the_name_is_python() -> None:

@@ -16,6 +16,13 @@ from raybundle.resolve.evaluate.parsing import walk
 from raybundle.resolve.facts import Import, ModuleText, Named, ProgramName, Remark, UnknownImport
 from raybundle.resolve.scan.commands.collected import HERE, by_pytest, by_unittest
 from raybundle.resolve.scan.commands.shell import OUTPUT, commands_in, word_of
+from raybundle.resolve.scan.commands.words import (
+    EXECUTABLE,
+    is_option,
+    is_starred,
+    may_be_executable,
+    takes_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -70,7 +77,6 @@ IN_SOURCE = {
     b" find_executable ": rb"find_executable\((?<!\wfind_executable\()",
 }
 """Stand in a source with another such call, by what its words have then."""
-_EXECUTABLE = "sys.executable"
 _PYTHON = re.compile(r"(?:.*/)?python[\d.]*")
 _SHELL = re.compile(r"(?:/usr)?(?:/bin/)?(?:ba|da|z|k)?sh")
 _WRAPPERS = frozenset(
@@ -124,8 +130,10 @@ class Commands:
     _entered: str = ""
     """Where a command of a shell has changed to, from where it starts."""
     _caught: set[int] | None = None
-    _executables: bool | None = None
-    """Whether anything in the file may be written `sys.executable`; to write every value again takes long."""
+    _any_executable: bool | None = None
+    """Whether anything in the file may be written `sys.executable`."""
+    _executables: dict[str, bool] = field(default_factory=dict)
+    """Whether it may be the value of a name: to write the values again takes long."""
 
     def listed(self, node: ast.List | ast.Tuple) -> None:
         """Reads a list that begins with Python, whatever it is for."""
@@ -255,7 +263,7 @@ class Commands:
         """Reads the arguments of a program: scripts, tests, applications of servers."""
         if name in {_PYTEST, "py.test", _UNITTEST}:
             self.tests(place, words, name)
-        texts = [[each.value for each in self.names.texts(word)] for word in words if not _starred(word)]
+        texts = [[each.value for each in self.names.texts(word)] for word in words if not is_starred(word)]
         folder = next((values[0] for option, values in pairwise(texts) if "-C" in option and values), "")
         self._name(place, (posixpath.join(folder, each) for each in _FILES.get(name, ())), wide=True)
         for before, values in pairwise([[], *texts]):
@@ -274,23 +282,28 @@ class Commands:
         self.found += [Import(place.lineno, ModuleText(each, is_listed=True)) for each in names]
 
     def _is_python(self, word: ast.expr) -> bool:
-        if _EXECUTABLE in self.calls.qualified(word):
+        if EXECUTABLE in self.calls.qualified(word):
             return True
         if isinstance(word, ast.Name):
-            if self._executables is None:
-                nodes = self.names.of({ast.Constant, ast.Attribute})
-                self._executables = any(map(_may_be_executable, nodes))
-            bound = self.names.bindings(word.id) if self._executables else ()
-            return any(each is not None and _EXECUTABLE in ast.unparse(each) for each in bound)
+            if word.id not in self._executables:
+                self._executables[word.id] = self._may_be_python(word.id)
+            return self._executables[word.id]
         return isinstance(word, ast.Constant) and bool(_PYTHON.fullmatch(str(word.value)))
+
+    def _may_be_python(self, name: str) -> bool:
+        if self._any_executable is None:
+            nodes = self.names.of({ast.Constant, ast.Attribute})
+            self._any_executable = any(map(may_be_executable, nodes))
+        bound = self.names.bindings(name) if self._any_executable else ()
+        return any(each is not None and EXECUTABLE in ast.unparse(each) for each in bound)
 
     def _python(self, place: ast.expr, words: list[ast.expr]) -> None:
         """Reads the words of a command: `[sys.executable, "-m", name]`, `["python", script]`."""
-        script = next((each for each in words[1:] if not _is_option(each)), None)
-        if script is not None and not any(map(_takes_code, words)):
+        script = next((each for each in words[1:] if not is_option(each)), None)
+        if script is not None and not any(map(takes_code, words)):
             self._script(place, script)
             for word in words[words.index(script) + 1 :]:
-                texts = () if _starred(word) else self.names.texts(word)
+                texts = () if is_starred(word) else self.names.texts(word)
                 self._name(place, (each.value for each in texts if _PLAIN.fullmatch(each.value)))
         for option, word in pairwise(words):
             match option:
@@ -307,7 +320,7 @@ class Commands:
     def _runner(self, place: ast.expr, module: ast.expr, words: list[ast.expr]) -> None:
         """Reads the arguments of a module of a distribution that runs scripts."""
         name = module.value if isinstance(module, ast.Constant) else ""
-        known = (word for word in words if not _starred(word))
+        known = (word for word in words if not is_starred(word))
         if name in _RUNNERS and any(not text.whole for word in known for text in self.names.texts(word)):
             self.unknown.append(UnknownImport(place.lineno, ast.unparse(place)))
         elif isinstance(name, str) and name:
@@ -315,7 +328,7 @@ class Commands:
 
     def tests(self, place: ast.expr, words: list[ast.expr], runner: str = _PYTEST) -> None:
         """Notes the tests that a runner collects, which is given some words."""
-        given = [word for word in words if not _starred(word)]
+        given = [word for word in words if not is_starred(word)]
         if runner == _UNITTEST:
             found = by_unittest([next(iter(self._whole(word)), _below_file(word)) for word in given])
         else:
@@ -333,7 +346,7 @@ class Commands:
         return [text.value for text in self.names.texts(word) if text.whole]
 
     def _script(self, place: ast.expr, script: ast.expr) -> None:
-        for each in self.names.texts(script) if not _starred(script) else ():
+        for each in self.names.texts(script) if not is_starred(script) else ():
             beside = self.is_shell and each.value.startswith(f"{ANY}/")  # `$DIR/x.py`
             self._run_script(place, each.value[2:] if beside else ANY if each.own else each.value)
 
@@ -373,24 +386,6 @@ def _elements(node: ast.expr) -> list[ast.expr]:
             return [*_elements(left), *_elements(right)]
         case _:
             return [ast.Starred(node)]
-
-
-def _may_be_executable(node: ast.AST) -> bool:
-    if isinstance(node, ast.Constant):
-        return isinstance(node.value, (str, bytes)) and _EXECUTABLE in str(node.value)
-    return isinstance(node, ast.Attribute) and node.attr.startswith("executable")
-
-
-def _starred(word: ast.expr) -> bool:
-    return isinstance(word, ast.Starred)
-
-
-def _is_option(word: ast.expr) -> bool:
-    return isinstance(word, ast.Constant) and str(word.value).startswith("-")
-
-
-def _takes_code(word: ast.expr) -> bool:
-    return isinstance(word, ast.Constant) and word.value in {"-c", "-m", "-"}
 
 
 def _below_file(word: ast.expr) -> str:
