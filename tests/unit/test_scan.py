@@ -572,14 +572,18 @@ def test_names_that_are_items_of_each_other_are_evaluated_once_for_each_depth() 
 
 
 def test_values_of_a_name_are_written_out_once_to_look_for_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[ast.AST] = []
-    unparse = ast.unparse
-    monkeypatch.setattr(ast, "unparse", lambda node: written.append(node) or unparse(node))
+    written, unparse = list[str](), ast.unparse
+
+    def noted(node: ast.AST) -> str:
+        written.append(text := unparse(node))
+        return text
+
+    monkeypatch.setattr(ast, "unparse", noted)
     lists = "".join(f"python = sys.executable\nrun([python, 'tool{number}.py'])\n" for number in range(50))
 
     facts = scan(f"import sys\nfrom subprocess import run\n{lists}".encode(), "job.py", LINUX)
 
-    assert len(facts.named) == 50
+    assert len({each.path for each in facts.named}) == 50
     assert len(written) <= 100
 
 
