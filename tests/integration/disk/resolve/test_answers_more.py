@@ -307,9 +307,12 @@ def test_files_that_a_path_names_are_seen_to_come_and_to_go(work: Path) -> None:
     tree(root, {"conf/x.json": "{}"})
     with_it = [each.path for each in ask(root).data]
     (root / "conf/x.json").unlink()
+    emptied = [each.path for each in ask(root).data]
+    (root / "conf").rmdir()
     without = [each.path for each in ask(root).data]
 
     assert (before, with_it, without) == ([], ["project/conf/x.json"], [])
+    assert emptied == ["project/conf/.raybundle-empty"]
 
 
 @pytest.mark.usefixtures("aged")
