@@ -277,16 +277,26 @@ def _required(source: bytes) -> Iterator[tuple[int, str, bytes]]:
     except (SyntaxError, ValueError):
         return
     for statement in body:
-        tried = statement.body if isinstance(statement, ast.Try) and _must_succeed(statement) else []
-        for each in (statement, *tried):
+        for each in _without_fallback(statement):
             if isinstance(each, (ast.Import, ast.ImportFrom)):
                 base = "." * each.level + (each.module or "") if isinstance(each, ast.ImportFrom) else ""
                 yield each.lineno, base, ",".join(alias.name for alias in each.names).encode()
 
 
-def _must_succeed(statement: ast.Try) -> bool:
-    """Returns whether each handler ends with an error: the import is not optional."""
-    return all(_raises(handler.body[-1]) for handler in statement.handlers)
+def _without_fallback(statement: ast.stmt) -> Iterator[ast.stmt]:
+    """Yields a statement, or those of a `try` of which one must succeed: each handler ends with an error.
+
+    In a `try` inside it, its handlers are the other ways: psycopg, else psycopg2.
+    """
+    import ast  # noqa: PLC0415 - as above
+
+    yield statement
+    if isinstance(statement, ast.Try) and all(_raises(each.body[-1]) for each in statement.handlers):
+        for each in statement.body:
+            yield each
+            if isinstance(each, ast.Try):
+                yield from each.body
+                yield from (other for handler in each.handlers for other in handler.body)
 
 
 def _raises(last: ast.stmt) -> bool:

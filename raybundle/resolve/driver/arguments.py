@@ -78,8 +78,15 @@ def _written_into(paths: Iterable[str], bases: tuple[Path, ...], *, empty: bool)
     """Yields the first directory that one of some paths is or lies in, with a `/`; only an `empty` one."""
     folders = (folder for path in map(Path, paths) for folder in (path, path.parent))
     found = next((each for each in folders if each not in bases and each.is_dir()), None)
-    if found and not (empty and any(not each.name.startswith(".") for each in found.iterdir())):
+    if found and not (empty and _has_files(found)):
         yield f"{found}/"
+
+
+def _has_files(folder: Path) -> bool:
+    try:
+        return any(not each.name.startswith(".") for each in folder.iterdir())
+    except OSError:  # whoever reads it is told
+        return True
 
 
 def modules_named_by(

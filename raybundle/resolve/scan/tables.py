@@ -66,10 +66,23 @@ def settings_lists(tree: ast.Module, source: bytes) -> Iterator[Import]:
                 | ast.AugAssign(target=ast.Name(id=name), value=value)
             ) if is_list(name):
                 yield from items(name, value)
+            case ast.Assign(targets=[ast.Name(id="DATABASES")], value=value):
+                yield from _engines(value)
             case _:
                 continue
     if _may_have_class_words(source.lower()):
         yield from _class_words(tree)
+
+
+def _engines(databases: ast.expr) -> Iterator[Import]:
+    """Yields the modules of the databases that Django's settings name; Django imports `base` of each."""
+    for node in walk(databases):
+        for key, value in zip(node.keys, node.values, strict=True) if isinstance(node, ast.Dict) else ():
+            match key, value:
+                case ast.Constant(value="ENGINE"), ast.Constant(value=str(name)) if "." in name:
+                    yield Import(value.lineno, ModuleText(f"{name}.base", is_listed=True))
+                case _:
+                    continue
 
 
 def _may_have_class_words(lowered: bytes) -> bool:

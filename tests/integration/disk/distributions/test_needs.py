@@ -131,6 +131,37 @@ def test_what_a_reached_module_can_do_without_in_a_try_stays(site: SitePackages,
     assert travelling(site.resolved("import a\n")) == {"a"}
 
 
+EITHER = """
+try:
+    try:
+        import b
+    except ImportError:
+        import c as b
+except ImportError:
+    raise OSError("install b or c")
+"""
+
+
+@pytest.mark.parametrize("installed", ["b", "c"])
+def test_one_of_two_without_which_a_reached_module_does_not_load_travels(
+    site: SitePackages, installed: str
+) -> None:
+    site.install("a-1.0", {"a.py": EITHER})
+    site.install(f"{installed}-1.0")
+
+    assert travelling(site.resolved("import a\n")) == {"a", installed}
+
+
+def test_the_driver_of_a_database_that_settings_of_django_name_travels(site: SitePackages) -> None:
+    base = "django/db/backends/postgresql/base.py"
+    packages = [f"{base.rsplit('/', depth)[0]}/__init__.py" for depth in range(1, 5)]
+    site.install("django-5.0", {**dict.fromkeys(packages, ""), base: EITHER})
+    site.install("c-1.0")
+    databases = 'DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "a"}}\n'
+
+    assert travelling(site.resolved(f"import django\n{databases}")) == {"django", "c"}
+
+
 def test_modules_that_nothing_reaches_take_nothing(site: SitePackages) -> None:
     files = {"a/__init__.py": "", "a/torch.py": "import torch\n", "a/tests/__init__.py": "import torch\n"}
     site.install("a-1.0", files)
