@@ -30,6 +30,7 @@ from raybundle.resolve.evaluate.files.places import (
     inside,
     is_found,
     may_be_folder,
+    may_hold_folder,
     means_path,
     places,
     relative_path,
@@ -270,7 +271,7 @@ class _Search:
         if isinstance(value, ast.expr) and (name == "cwd" or is_of_secrets(name)):
             self._note(value, scope, "cwd" if name == "cwd" else "secrets")
             return
-        self.visit(value, scope, wide=wide or is_directory(name))
+        self.visit(value, scope, wide=wide or is_directory(name) or may_hold_folder(name, value))
         if name in BESIDE and isinstance(value, ast.expr):
             self._beside(value, scope)
 

@@ -88,6 +88,15 @@ def may_be_folder(given: ast.expr | ast.keyword, last: str, scope: SymbolicScope
             return False
 
 
+def may_hold_folder(name: str, value: ast.AST) -> bool:
+    """Returns whether a variable or a key has a path inside the project, below which a call may read."""
+    match value:
+        case ast.Constant(value=str(text)) if name and "/" in text and not text.startswith(("/", "../")):
+            return not is_output(name)
+        case _:
+            return False
+
+
 def places(value: Value, *, wide: bool = True, whole: bool = False) -> Iterator[tuple[PathStart, str]]:
     """Yields where a path begins, and the path. With `whole`, it may be the source's directory itself."""
     if not isinstance(value, (str, PurePath)):

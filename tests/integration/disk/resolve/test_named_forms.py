@@ -92,6 +92,17 @@ lancedb.connect(output="kept/old"), print("kept/old")
 """,
         {"stores/a/x.lance", "stores/b/y/z.lance", "stores/c/0.mds"},
     ),
+    "directories in variables and tables": (
+        """
+import lancedb, streaming
+DATABASE = "stores/a"
+SHARDS = {"local": "stores/c", "output": "kept/old"}
+LOGS = "kept/old"
+lancedb.connect(DATABASE)
+streaming.Shards(**SHARDS)
+""",
+        {"stores/a/x.lance", "stores/c/0.mds"},
+    ),
     "list that grows": (
         """
 NAMES = ['x']
