@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from raybundle.bundle.manifest import parse_manifest
 from raybundle.cache.documents import Kind
+from raybundle.errors import BundleError
 from raybundle.formats.amounts import counted
 from raybundle.model import Digest, FunctionTarget
 from raybundle.pipeline.changes import Changes, Side, changes_between
@@ -39,7 +40,10 @@ def since_last(request: Request, planned: Plan) -> str | None:
         before = Digest(document["bundle"])
         if before == planned.digest:
             return None
-        manifest = parse_manifest(document["manifest"].encode(), before)
+        try:
+            manifest = parse_manifest(document["manifest"].encode(), before)
+        except BundleError as error:
+            raise ValueError("a damaged manifest") from error
         after = Side(planned.digest, planned.manifest, planned.bytes)
         return changes_between(Side(before, manifest, int(document["bytes"])), after)
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raybundle.cache.documents import Cache, Kind
 from tests.support.fake_dashboard import FakeDashboard
 from tests.support.small_project import tree
 from tests.support.workplace import make_workplace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.workplace import Workplace
@@ -76,13 +77,22 @@ def test_a_submission_that_the_cluster_refused_was_none(dashboard: FakeDashboard
     assert news(done.stdout) == ["job.py changed"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"0\n{}", b"\xff"])
-def test_a_damaged_note_of_the_last_submission_counts_as_none(work: Workplace, damage: bytes) -> None:
+def other_manifest(note: Path) -> bytes:
+    kind = Kind(note.parent.name, 1)
+    document = {"bundle": f"sha256:{'0' * 64}", "bytes": 1, "manifest": "{}"}
+    Cache(note.parent.parent).write(kind, note.name, document)
+    return note.read_bytes()
+
+
+@pytest.mark.parametrize("damage", [b"", b"0\n{}", b"\xff", other_manifest])
+def test_a_damaged_note_of_the_last_submission_counts_as_none(
+    work: Workplace, damage: bytes | Callable[[Path], bytes]
+) -> None:
     work.raybundle("submit", "--no-wait", "job.py")
     [note] = work.directory.parent.glob("**/submitted/*")
-    note.write_bytes(damage)
+    note.write_bytes(damage if isinstance(damage, bytes) else damage(note))
     (work.directory / "job.py").write_text("import lib.a, lib\n")
 
     done = work.raybundle("plan", "job.py")
 
-    assert news(done.stdout) == []
+    assert (done.returncode, news(done.stdout)) == (0, [])
